@@ -1,0 +1,1 @@
+"""Neural style transfer by optimisation, in JAX and Flax."""

@@ -1,0 +1,251 @@
+"""The project's weights file: HDF5 with one group per convolution.
+
+Layout of a file (``FORMAT`` is checked on reading)::
+
+    /conv1_1/kernel  (3, 3, in, out) float    HWIO
+    /conv1_1/bias    (out,) float
+    ...
+    /mu/avg/conv1_1  (out,) float             optional: mean activations measured
+    /mu/max/conv1_1  (out,) float             with average / max pooling
+    attributes: format, name, source, sha256, licence,
+                channel_order ("RGB" | "BGR"), mean (3,), scale (3,)
+
+Channel widths are whatever the file holds, and a file may end early (after
+conv5_1, say). The network's input is ``(picture[..., order] - mean) * scale`` for a
+picture with values in [0, 1].
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from nst_jax.features.layout import LAYOUTS, layer_names
+
+FORMAT = "nst-jax weights 1"
+POOLINGS = ("avg", "max")
+
+
+class InputConvention(NamedTuple):
+    """What the network expects: ``(picture[..., order] - mean) * scale``.
+
+    ``mean`` and ``scale`` are in the network's own channel order; the picture's
+    values are in [0, 1].
+    """
+
+    channel_order: str = "RGB"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    scale: tuple[float, float, float] = (1 / 0.229, 1 / 0.224, 1 / 0.225)
+
+
+# torchvision: RGB, ImageNet mean and standard deviation.
+TORCHVISION_INPUT = InputConvention()
+# Original Caffe release: BGR on 0..255, minus the ImageNet mean.
+CAFFE_INPUT = InputConvention(
+    "BGR", (103.939 / 255, 116.779 / 255, 123.68 / 255), (255.0, 255.0, 255.0)
+)
+
+
+class Weights(NamedTuple):
+    """A network's weights and where they come from.
+
+    Attributes:
+        params: ``layer -> {"kernel": (3, 3, in, out), "bias": (out,)}``, float32.
+        mu: ``pooling -> layer -> (out,)`` mean activations; may be empty.
+        name: short name for people ("vgg19").
+        source: address or file name the weights came from.
+        sha256: hash of the source file, "" for weights made here.
+        licence: licence note.
+        input: the input convention.
+    """
+
+    params: dict[str, dict[str, np.ndarray]]
+    mu: dict[str, dict[str, np.ndarray]] = {}
+    name: str = ""
+    source: str = ""
+    sha256: str = ""
+    licence: str = ""
+    input: InputConvention = TORCHVISION_INPUT
+
+
+def write(path: str | os.PathLike, weights: Weights) -> None:
+    """Write a weights file atomically: the whole file appears, or none.
+
+    Raises:
+        ValueError: if layers or shapes do not fit together (see ``check``).
+    """
+    check(weights, where=str(path))
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    try:
+        with h5py.File(temporary, "w") as file:
+            _fill(file, weights)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _fill(file: h5py.File, weights: Weights) -> None:
+    file.attrs["format"] = FORMAT
+    for key in ("name", "source", "sha256", "licence"):
+        file.attrs[key] = getattr(weights, key)
+    for key, value in weights.input._asdict().items():
+        file.attrs[key] = value
+    for layer, arrays in weights.params.items():
+        file[f"{layer}/kernel"] = arrays["kernel"]
+        file[f"{layer}/bias"] = arrays["bias"]
+    for pooling, means in weights.mu.items():
+        for layer, mu in means.items():
+            file[f"mu/{pooling}/{layer}"] = mu
+
+
+def read(path: str | os.PathLike, layers: Iterable[str] | None = None) -> Weights:
+    """Read a weights file, or only the named layers of it.
+
+    Args:
+        path: the HDF5 file.
+        layers: names of the convolutions to read; all of the file's if None.
+
+    Raises:
+        ValueError: if the file is not a weights file, is damaged, lacks a layer or
+            holds one that does not fit; the message lists what is missing and what
+            is extra.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, str(path), None if layers is None else list(layers))
+    except OSError as error:
+        raise ValueError(
+            f"{path}: not a readable HDF5 weights file ({_first_line(error)})"
+        ) from error
+
+
+def _read(file: h5py.File, where: str, layers: list[str] | None) -> Weights:
+    if file.attrs.get("format") != FORMAT:
+        raise ValueError(
+            f"{where}: not a weights file of this project (attribute 'format' is "
+            f"{file.attrs.get('format')!r}, expected {FORMAT!r}); convert other "
+            "formats with `python -m weights_convert`"
+        )
+    stored = [name for name in file if name != "mu"]
+    wanted = stored if layers is None else layers
+    if missing := [layer for layer in wanted if layer not in stored]:
+        raise ValueError(
+            f"{where}: missing {', '.join(missing)}; the file holds "
+            f"{', '.join(in_order(stored))}"
+        )
+    params = {layer: _arrays(file[layer], where, layer) for layer in in_order(wanted)}
+    mu = {
+        pooling: {
+            layer: np.asarray(file[f"mu/{pooling}/{layer}"], np.float32)
+            for layer in params
+            if layer in file[f"mu/{pooling}"]
+        }
+        for pooling in file.get("mu", {})
+    }
+    weights = Weights(params, mu, **_attributes(file, where))
+    check(weights, where=where)
+    return weights
+
+
+def _arrays(group: h5py.Group, where: str, layer: str) -> dict[str, np.ndarray]:
+    if set(group) != {"kernel", "bias"}:
+        missing = sorted({"kernel", "bias"} - set(group))
+        extra = sorted(set(group) - {"kernel", "bias"})
+        raise ValueError(f"{where}: {layer}: missing {missing}, extra {extra}")
+    return {key: np.asarray(group[key], np.float32) for key in ("kernel", "bias")}
+
+
+def _attributes(file: h5py.File, where: str) -> dict:
+    attrs = file.attrs
+    try:
+        convention = InputConvention(
+            str(attrs["channel_order"]),
+            tuple(float(v) for v in attrs["mean"]),
+            tuple(float(v) for v in attrs["scale"]),
+        )
+        keys = ("name", "source", "sha256", "licence")
+        return {key: str(attrs[key]) for key in keys} | {"input": convention}
+    except KeyError as error:
+        raise ValueError(f"{where}: attribute {error} is missing") from error
+
+
+def check(weights: Weights, *, where: str = "weights") -> None:
+    """Refuse weights that do not form the front of a VGG network.
+
+    Raises:
+        ValueError: naming the layer and what is wrong with it.
+    """
+    layout_of(weights.params, where=where)
+    channels = 3
+    for layer, arrays in weights.params.items():
+        kernel, bias = arrays["kernel"], arrays["bias"]
+        out = kernel.shape[-1] if kernel.ndim else 0
+        expected = (3, 3, channels, out)
+        if kernel.shape != expected or bias.shape != (out,):
+            raise ValueError(
+                f"{where}: {layer}: kernel {kernel.shape} and bias {bias.shape} do not "
+                f"fit; expected kernel (3, 3, {channels}, out) and bias (out,)"
+            )
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise ValueError(f"{where}: {layer}: values are not all finite")
+        channels = out
+    _check_mu(weights, where)
+    if sorted(weights.input.channel_order) != ["B", "G", "R"]:
+        raise ValueError(f"{where}: channel_order must be RGB or BGR")
+
+
+def _check_mu(weights: Weights, where: str) -> None:
+    for pooling, means in weights.mu.items():
+        if pooling not in POOLINGS:
+            raise ValueError(f"{where}: mu/{pooling}: unknown pooling")
+        for layer, mu in means.items():
+            if layer not in weights.params:
+                raise ValueError(f"{where}: mu/{pooling}/{layer}: no such layer")
+            if mu.shape != weights.params[layer]["bias"].shape:
+                raise ValueError(f"{where}: mu/{pooling}/{layer}: wrong shape")
+            if not (np.isfinite(mu).all() and (mu >= 0).all()):
+                raise ValueError(f"{where}: mu/{pooling}/{layer}: bad values")
+
+
+def layout_of(layers: Mapping | Iterable[str], *, where: str = "weights") -> str:
+    """Name of the VGG layout whose first layers these are ("vgg16" or "vgg19").
+
+    Layers that are the front of both (up to conv3_3) count as VGG-19.
+
+    Raises:
+        ValueError: if they are the front of neither; lists missing and extra.
+    """
+    given = in_order(layers)
+    for name in ("vgg19", "vgg16"):
+        if given and given == list(layer_names(name))[: len(given)]:
+            return name
+    full = layer_names("vgg19")
+    known = [layer for layer in full if layer in given]
+    deepest = full.index(known[-1]) + 1 if known else len(full)
+    missing = [layer for layer in full[:deepest] if layer not in given]
+    extra = [layer for layer in given if layer not in full]
+    raise ValueError(
+        f"{where}: these layers are the front of no known layout "
+        f"({', '.join(LAYOUTS)}): missing {missing or 'none'}, extra {extra or 'none'}"
+    )
+
+
+def in_order(layers: Iterable[str]) -> list[str]:
+    """Layer names from the shallowest to the deepest (conv2_1 before conv10_1)."""
+
+    def position(layer: str) -> tuple[int, ...]:
+        numbers = layer.removeprefix("conv").split("_")
+        return tuple(int(n) if n.isdigit() else 99 for n in numbers)
+
+    return sorted(layers, key=position)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

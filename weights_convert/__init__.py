@@ -1,0 +1,1 @@
+"""Convert weights of other projects into this project's weights file."""
