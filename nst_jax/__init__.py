@@ -1,1 +1,25 @@
-"""Neural style transfer by optimisation, in JAX and Flax."""
+"""Neural style transfer by optimisation, in JAX and Flax.
+
+>>> import nst_jax
+>>> result = nst_jax.stylize("town.jpg", "night.jpg", size=384)  # doctest: +SKIP
+>>> result.save("out.png")  # doctest: +SKIP
+"""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nst_jax.run import Result as Result
+    from nst_jax.run import stylize as stylize
+
+__version__ = version("nst-jax")
+__all__ = ["Result", "__version__", "stylize"]
+
+
+def __getattr__(name: str):
+    # Lazy, so that `nst-jax --help` does not wait for jax.
+    if name in ("Result", "stylize"):
+        from nst_jax import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module 'nst_jax' has no attribute {name!r}")

@@ -10,7 +10,7 @@ Contracts, stated once:
 * Params are a dict ``layer name -> {"kernel": (3, 3, in, out), "bias": (out,)}``.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import Array, Float
@@ -20,6 +20,8 @@ FeatureMap = Float[Array, "h w c"]
 Gram = Float[Array, "c c"]
 Scalar = Float[Array, ""]
 Features = dict[str, jax.Array]
+# jax.Device, which type checkers take for a variable.
+Device = Any
 Params = dict[str, dict[str, jax.Array]]
 
 

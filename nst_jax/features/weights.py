@@ -17,9 +17,11 @@ picture with values in [0, 1].
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -64,7 +66,7 @@ class Weights(NamedTuple):
     """
 
     params: dict[str, dict[str, np.ndarray]]
-    mu: dict[str, dict[str, np.ndarray]] = {}
+    mu: Mapping[str, dict[str, np.ndarray]] = MappingProxyType({})
     name: str = ""
     source: str = ""
     sha256: str = ""
@@ -117,63 +119,101 @@ def read(path: str | os.PathLike, layers: Iterable[str] | None = None) -> Weight
             holds one that does not fit; the message lists what is missing and what
             is extra.
     """
+    with _opened(path) as file:
+        return _read(file, str(path), None if layers is None else list(layers))
+
+
+def stored_layers(path: str | os.PathLike) -> list[str]:
+    """Names of the convolutions in a weights file, shallowest first.
+
+    Raises:
+        ValueError: as ``read``.
+    """
+    with _opened(path) as file:
+        return in_order(_stored(file))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open a weights file; whatever HDF5 cannot read becomes a ValueError."""
     try:
         with h5py.File(path, "r") as file:
-            return _read(file, str(path), None if layers is None else list(layers))
-    except OSError as error:
+            if file.attrs.get("format") != FORMAT:
+                raise ValueError(
+                    f"{path}: not a weights file of this project (attribute 'format' "
+                    f"is {file.attrs.get('format')!r}, expected {FORMAT!r}); convert "
+                    "other formats with `python -m weights_convert`"
+                )
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"{path}: not a readable HDF5 weights file ({_first_line(error)})"
         ) from error
 
 
+def _stored(file: h5py.File) -> list[str]:
+    return [str(name) for name in file if name != "mu"]
+
+
 def _read(file: h5py.File, where: str, layers: list[str] | None) -> Weights:
-    if file.attrs.get("format") != FORMAT:
-        raise ValueError(
-            f"{where}: not a weights file of this project (attribute 'format' is "
-            f"{file.attrs.get('format')!r}, expected {FORMAT!r}); convert other "
-            "formats with `python -m weights_convert`"
-        )
-    stored = [name for name in file if name != "mu"]
+    stored = _stored(file)
     wanted = stored if layers is None else layers
     if missing := [layer for layer in wanted if layer not in stored]:
         raise ValueError(
             f"{where}: missing {', '.join(missing)}; the file holds "
             f"{', '.join(in_order(stored))}"
         )
-    params = {layer: _arrays(file[layer], where, layer) for layer in in_order(wanted)}
+    params = {
+        layer: _arrays(file, layer, {"kernel", "bias"}, where)
+        for layer in in_order(wanted)
+    }
     mu = {
-        pooling: {
-            layer: np.asarray(file[f"mu/{pooling}/{layer}"], np.float32)
-            for layer in params
-            if layer in file[f"mu/{pooling}"]
-        }
-        for pooling in file.get("mu", {})
+        pooling: _arrays(file, f"mu/{pooling}", set(params), where)
+        for pooling in (_names(file, "mu", where) if "mu" in file else ())
     }
     weights = Weights(params, mu, **_attributes(file, where))
     check(weights, where=where)
     return weights
 
 
-def _arrays(group: h5py.Group, where: str, layer: str) -> dict[str, np.ndarray]:
-    if set(group) != {"kernel", "bias"}:
-        missing = sorted({"kernel", "bias"} - set(group))
-        extra = sorted(set(group) - {"kernel", "bias"})
-        raise ValueError(f"{where}: {layer}: missing {missing}, extra {extra}")
-    return {key: np.asarray(group[key], np.float32) for key in ("kernel", "bias")}
+def _names(file: h5py.File, group: str, where: str) -> list[str]:
+    node = file[group]
+    if not isinstance(node, h5py.Group):
+        raise ValueError(f"{where}: {group} should be a group of arrays")
+    return [str(name) for name in node]
+
+
+def _arrays(
+    file: h5py.File, group: str, wanted: set[str], where: str
+) -> dict[str, np.ndarray]:
+    """Those of the wanted arrays that a group holds, in float32."""
+    arrays = {}
+    for name in _names(file, group, where):
+        node = file[f"{group}/{name}"]
+        if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f":
+            raise ValueError(f"{where}: {group}/{name} should be an array of floats")
+        if name in wanted:
+            arrays[name] = np.asarray(node, np.float32)
+    return arrays
 
 
 def _attributes(file: h5py.File, where: str) -> dict:
-    attrs = file.attrs
+    attrs: dict[str, Any] = dict(file.attrs)
     try:
         convention = InputConvention(
-            str(attrs["channel_order"]),
-            tuple(float(v) for v in attrs["mean"]),
-            tuple(float(v) for v in attrs["scale"]),
+            str(attrs["channel_order"]), _three(attrs["mean"]), _three(attrs["scale"])
         )
         keys = ("name", "source", "sha256", "licence")
         return {key: str(attrs[key]) for key in keys} | {"input": convention}
-    except KeyError as error:
-        raise ValueError(f"{where}: attribute {error} is missing") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where}: attributes are missing or damaged ({_first_line(error)})"
+        ) from error
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    first, second, third = values
+    return float(first), float(second), float(third)
 
 
 def check(weights: Weights, *, where: str = "weights") -> None:
@@ -185,6 +225,8 @@ def check(weights: Weights, *, where: str = "weights") -> None:
     layout_of(weights.params, where=where)
     channels = 3
     for layer, arrays in weights.params.items():
+        if missing := {"kernel", "bias"} - set(arrays):
+            raise ValueError(f"{where}: {layer}: missing {', '.join(sorted(missing))}")
         kernel, bias = arrays["kernel"], arrays["bias"]
         out = kernel.shape[-1] if kernel.ndim else 0
         expected = (3, 3, channels, out)

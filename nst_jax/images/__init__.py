@@ -1,0 +1,1 @@
+"""Pictures: files, sizes, and the one a run starts from."""

@@ -1,0 +1,1 @@
+"""Ways to run: arrays in, a stream of records out."""

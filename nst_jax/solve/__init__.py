@@ -1,0 +1,1 @@
+"""How it is minimised: solvers, and the one loop that drives them."""

@@ -1,0 +1,257 @@
+"""The command line: ``nst-jax stylize | weights | presets | info``.
+
+The only place that prints errors and exits. Exit codes: 0 done, 2 bad input (one
+line on stderr), 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import psutil
+
+from nst_jax import config as configs
+
+# Flags people expect, and the keys they stand for.
+FLAGS = {
+    "content": ("content", "FILE", "content picture"),
+    "style": ("style", "FILE", "style picture"),
+    "out": ("output.dir", "PATH", "run folder; or a picture such as night.jpg"),
+    "size": ("size", "PIXELS", "longer side of the result (512)"),
+    "iterations": ("solver.iterations", "N", "steps of the solver (500)"),
+    "seed": ("seed", "N", "seed of the noise (0)"),
+    "start": ("start", "START", "noise, content, style, or a picture file"),
+    "preset": ("objective.preset", "NAME", "recipe; see `nst-jax presets`"),
+    "weights": ("network.weights", "WEIGHTS", "name, file, or random"),
+    "device": ("device", "DEVICE", "cpu, gpu, tpu, gpu:1; the best there is"),
+}
+
+KEYS = """\
+keys for KEY=VALUE and YAML files (defaults in brackets; "preset" means that the
+preset decides):
+  content, style               pictures: JPEG, PNG, TIFF, WebP
+  size [512]                   longer side of the result in pixels
+  seed [0]                     seed of the noise
+  start [preset]               noise, content, style, or a picture file
+  device [best]                cpu, gpu, tpu, gpu:1
+  network.name [weights]       vgg16 or vgg19
+  network.weights [vgg19]      vgg19, vgg16, vgg19-caffe (fetched once), a file
+                               (.h5, .pth, .safetensors), or random
+  network.pooling [preset]     avg or max
+  network.padding [zeros]      zeros or reflect
+  network.rescale [preset]     true or false: unit mean activation
+  objective.preset [gatys2016] see `nst-jax presets`
+  objective.alpha [preset]     weight of the content; more keeps more of the picture
+  objective.beta [preset]      weight of the style
+  objective.tv [preset]        weight of the total variation; more is smoother
+  objective.content_layers     [conv4_2], or {conv4_2: 0.5, conv5_1: 0.5}
+  objective.style_layers       [conv1_1, conv2_1], averaged; or {conv1_1: 2, ...}
+  solver.name [lbfgs]          lbfgs or adam
+  solver.iterations [500]      steps; one evaluation each
+  solver.history [20]          correction pairs of L-BFGS
+  solver.learning_rate [0.05]  of adam
+  solver.precision [default]   default (TF32 on GPUs) or float32
+  output.dir [runs/NUMBER]     run folder
+  output.every                 a snapshot every so many iterations, besides those at
+                               100, 200, 300 and 500
+
+example:
+  nst-jax stylize --content town.jpg --style night.jpg objective.alpha=1e-2
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ValueError, ConnectionError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("nst-jax: stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
+            return _refuse("out of memory: choose a smaller --size or solver.history")
+        raise
+
+
+def _refuse(message: str) -> int:
+    print(f"nst-jax: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nst-jax",
+        description="Neural style transfer by optimisation (Gatys et al. 2016).",
+    )
+    parser.add_argument("--version", action="version", version=version("nst-jax"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_stylize(commands)
+    _add_weights(commands)
+    _add(commands, "presets", _presets, "list the recipes")
+    _add(commands, "info", _info, "show device, versions, weights and folders")
+    return parser
+
+
+def _add(commands, name: str, command: Callable, about: str, **options):
+    parser = commands.add_parser(name, help=about, description=about, **options)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_stylize(commands) -> None:
+    parser = _add(
+        commands,
+        "stylize",
+        _stylize,
+        "make one stylised picture",
+        epilog=KEYS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", metavar="YAML", help="configuration to start from")
+    for flag, (_, metavar, about) in FLAGS.items():
+        parser.add_argument(f"--{flag}", metavar=metavar, help=about)
+    parser.add_argument("--overwrite", action="store_true", help="replace --out")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="keys of the config; see below",
+    )
+
+
+def _add_weights(commands) -> None:
+    about = "list, fetch, find or convert weights"
+    parser = commands.add_parser("weights", help=about, description=about)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add(actions, "list", _weights_list, "names, and where their files are")
+    for action, command, about in (
+        ("fetch", _weights_fetch, "download and convert named weights"),
+        ("path", _weights_path, "print the path of a weights file"),
+    ):
+        _add(actions, action, command, about).add_argument("name", metavar="NAME")
+    convert = _add(actions, "convert", _weights_convert, "convert a file of weights")
+    convert.add_argument("source", metavar="SRC", help=".pth, .safetensors, Keras .h5")
+    convert.add_argument("target", metavar="DST", help="the .h5 file to write")
+    convert.add_argument("--overwrite", action="store_true", help="replace DST")
+
+
+# --- commands -------------------------------------------------------------------
+# jax is imported inside: --help and mistakes in a config must not wait for it.
+
+
+def _stylize(options) -> int:
+    began = _process_start()
+    config = _config(options)
+    from nst_jax.outputs.progress import byte_progress, reporter
+    from nst_jax.run import run
+
+    with byte_progress(quiet=options.quiet) as progress:
+        result = run(
+            config,
+            overwrite=options.overwrite,
+            reporter=reporter(quiet=options.quiet),
+            began=began,
+            progress=progress,
+        )
+    return 130 if result.outcome.code == "interrupted" else 0
+
+
+def _config(options) -> configs.Config:
+    flags = []
+    for flag, (key, _, _) in FLAGS.items():
+        value = getattr(options, flag)
+        if value is not None:
+            flags.append((key, value))
+    config = configs.load(options.config) if options.config else configs.Config()
+    for key, value in flags:
+        config = configs.set_text(config, key, value, where=f"--{_flag_of(key)}")
+    return configs.override(config, options.overrides)
+
+
+def _flag_of(key: str) -> str:
+    return next(flag for flag, (name, _, _) in FLAGS.items() if name == key)
+
+
+def _process_start() -> float:
+    """When this process began, on the clock of ``time.perf_counter``."""
+    age = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - max(age, 0.0)
+
+
+def _weights_list(options) -> int:
+    from nst_jax.features.pretrained import listing
+
+    for entry in listing():
+        size = f"{entry.size / 1e6:.0f} MB"
+        place = entry.path or f"fetch it with: nst-jax weights fetch {entry.name}"
+        print(f"{entry.name:12} {size:>7}  {entry.description}\n{'':21} {entry.state}")
+        print(f"{'':21} {place}")
+    return 0
+
+
+def _weights_fetch(options) -> int:
+    from nst_jax.features.pretrained import fetch
+    from nst_jax.outputs.progress import byte_progress
+
+    with byte_progress() as progress:
+        print(fetch(options.name, progress=progress))
+    return 0
+
+
+def _weights_path(options) -> int:
+    from nst_jax.features.pretrained import locate
+
+    path = locate(options.name)
+    if path is None:
+        raise ValueError(
+            f"{options.name} is not here; fetch it with: nst-jax weights fetch "
+            f"{options.name}"
+        )
+    print(path)
+    return 0
+
+
+def _weights_convert(options) -> int:
+    from weights_convert.__main__ import main as convert
+
+    overwrite = ["--overwrite"] if options.overwrite else []
+    return convert(["auto", options.source, options.target, *overwrite])
+
+
+def _presets(options) -> int:
+    from nst_jax.objective.presets import PRESETS
+
+    for name, preset in PRESETS.items():
+        print(f"{name}: {preset.about}")
+        print(
+            f"    alpha {preset.alpha:g}, beta {preset.beta:g}, {preset.pooling} "
+            f"pooling, start {preset.start}, rescale {str(preset.rescale).lower()}"
+        )
+    return 0
+
+
+def _info(options) -> int:
+    import jax
+
+    from nst_jax.features.cache import cache_folder
+    from nst_jax.features.pretrained import listing
+    from nst_jax.outputs.manifest import device_name, versions
+
+    for name, number in versions().items():
+        print(f"{name:12} {number}")
+    for device in jax.devices():
+        print(f"{'device':12} {device_name(device)}")
+    print(f"{'cache':12} {cache_folder()}")
+    for entry in listing():
+        print(f"{'weights':12} {entry.name}: {entry.path or entry.state}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,485 @@
+"""Picture files to float32 arrays and back.
+
+A picture is float32 sRGB ``(h, w, 3)`` in [0, 1], upright. Files are judged by their
+content, not by their ending, when read; the ending chooses the format when written.
+"""
+
+import io
+import os
+import secrets
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+# Plugins that only decode: some of Pillow's others start programs (EPS) or play films.
+READABLE = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+WRITABLE = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+MIN_SIDE = 16
+MAX_ASPECT = 20
+# 11585 x 11585. Below Pillow's own refusal at 1.8e8, which therefore stays untouched.
+MAX_PIXELS = 2**27
+
+SETTINGS_KEY = "nst-jax"
+_DESCRIPTION = 270  # ImageDescription, the same tag in EXIF and TIFF
+_ORIENTATION = 274
+_PHOTOMETRIC = 262
+_MIN_IS_WHITE = 0
+# Raw modes, without byte order, that Pillow would cut to 8 bits.
+_WIDE_COLOUR = ("RGB;16", "RGBA;16", "LA;16")
+
+
+class Picture(NamedTuple):
+    """A picture as it was read.
+
+    Attributes:
+        pixels: float32 ``(h, w, 3)``, sRGB in [0, 1]; transparent parts over white.
+        alpha: float32 ``(h, w)`` in [0, 1]; None if all of it is opaque.
+        name: file name without its folder.
+        notes: what could not be honoured (a broken colour profile, damaged
+            metadata), one sentence each, for the caller to show.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+class _Unfit(Exception):
+    """A reason to refuse a picture, still without the file's name."""
+
+
+def load(path: str | os.PathLike) -> Picture:
+    """Read a JPEG, PNG, TIFF, WebP, BMP or GIF file (its first frame).
+
+    Gray, palette, CMYK and 1-bit pictures become RGB; 16-bit gray and RGB keep their
+    precision; a float TIFF must lie in [0, 1]. EXIF rotation is applied, and an
+    embedded colour profile is converted to sRGB. A profile that does not work is left
+    out, with a sentence in ``notes``.
+
+    Raises:
+        ValueError: naming the file: missing, unreadable, empty, damaged or no picture
+            at all; more than ``MAX_PIXELS``, a side below ``MIN_SIDE``, or one side
+            more than ``MAX_ASPECT`` times the other; values without a known range.
+    """
+    with _opened(path) as (image, caught):
+        _check_size(*image.size)
+        profile = image.info.get("icc_profile")
+        colour, alpha = _decode(image, path)
+        # After the pixels: where Pillow decodes a TIFF it turns it, and says so here.
+        turn, notes = _orientation(image)
+        pixels, more = _to_srgb(colour, profile)
+    if alpha is not None and alpha.min() == 1.0:
+        alpha = None
+    if alpha is not None:
+        pixels = _over_white(pixels, alpha)
+        alpha = np.ascontiguousarray(_upright(alpha, turn))
+    pixels = np.ascontiguousarray(_upright(pixels, turn))
+    notes += more + tuple(" ".join(str(w.message).split()) for w in caught)
+    return Picture(pixels, alpha, Path(path).name, tuple(dict.fromkeys(notes)))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, list]]:
+    """A picture and the list that Pillow's warnings about it go to.
+
+    Whatever fails, here or in the block, becomes a ValueError.
+    """
+    try:
+        _check_file(path)
+        # Opened here: given a path, Pillow maps some TIFFs into memory and then
+        # scrambles the rows of those that are stored on their side.
+        with (
+            open(path, "rb") as file,
+            _user_warnings() as caught,
+            Image.open(file, formats=READABLE) as image,
+        ):
+            yield image, caught
+    except _Unfit as error:
+        raise ValueError(f"{path}: {error}") from None
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise ValueError(f"{path}: no permission to read this file") from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(
+            f"{path}: not a picture that can be read (JPEG, PNG, TIFF, WebP, BMP, GIF)"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path}: too large; at most {MAX_PIXELS} pixels are read"
+        ) from error
+    except MemoryError as error:
+        raise ValueError(f"{path}: too large for the memory of this machine") from error
+    # On damaged files decoders raise nearly everything, from struct.error to KeyError.
+    except Exception as error:
+        raise ValueError(
+            f"{path}: truncated or damaged ({_first_line(error)})"
+        ) from error
+
+
+@contextmanager
+def _user_warnings() -> Iterator[list]:
+    with warnings.catch_warnings(record=True) as caught:
+        # Not those about large pictures, which MAX_PIXELS judges.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        yield caught
+
+
+def _check_file(path: str | os.PathLike) -> None:
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise _Unfit("a folder, not a picture")
+    if not stat.S_ISREG(status.st_mode):
+        raise _Unfit("not a regular file")
+    if status.st_size == 0:
+        raise _Unfit("the file is empty")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _Unfit(f"{width} x {height} is too large; at most {MAX_PIXELS} pixels")
+    if min(width, height) < MIN_SIDE:
+        raise _Unfit(f"{width} x {height} is too small; each side needs {MIN_SIDE}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise _Unfit(
+            f"{width} x {height} is too narrow; one side may be at most {MAX_ASPECT} "
+            "times the other"
+        )
+
+
+def _decode(
+    image: Image.Image, path: str | os.PathLike
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour ``(h, w, 1 | 3 | 4)`` for gray, RGB, CMYK, and alpha ``(h, w)``.
+
+    Colour is uint8 or uint16 over the full range, or float32 in [0, 1].
+    """
+    raw = _raw_mode(image)
+    if image.mode == "F":
+        return _decode_float(image), None
+    if image.mode.startswith("I;16") and raw.startswith("I;16"):
+        return _decode_gray16(image)
+    if image.format in ("PNG", "TIFF") and raw in _WIDE_COLOUR:
+        return _decode_colour16(Path(path).read_bytes(), str(image.format))
+    if image.mode.startswith("I"):
+        raise _Unfit("integers without a known range; save it with 8 or 16 bits")
+    return _decode_8(image)
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How samples lie in the file ("RGB;16"), without the byte order."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    raw = arguments[0] if isinstance(arguments, tuple) else arguments
+    return str(raw).rstrip("BLN")
+
+
+def _decode_float(image: Image.Image) -> np.ndarray:
+    values = np.asarray(image, np.float32)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise _Unfit("float values must be finite and in [0, 1]; rescale the picture")
+    return values[..., None]
+
+
+def _decode_gray16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    values = np.asarray(image).astype(np.uint16)
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE:
+        values = np.uint16(65535) - values
+    hidden = image.info.get("transparency")
+    alpha = None if hidden is None else (values != hidden).astype(np.float32)
+    return values[..., None], alpha
+
+
+def _decode_colour16(data: bytes, kind: str) -> tuple[np.ndarray, np.ndarray | None]:
+    decode = {"PNG": imagecodecs.png_decode, "TIFF": imagecodecs.tiff_decode}[kind]
+    return _split_alpha(decode(data))
+
+
+def _decode_8(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    if image.has_transparency_data:
+        # Straight to RGBA, else the transparent colour of a palette is lost.
+        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+    elif image.mode not in ("L", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    values = np.asarray(image)
+    if image.mode in ("LA", "RGBA"):
+        return _split_alpha(values)
+    return (values[..., None] if values.ndim == 2 else values), None
+
+
+def _split_alpha(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    if values.shape[-1] == 3:
+        return values, None
+    return values[..., :-1], _unit(values[..., -1])
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Integers over their full range, or floats as they are, to float32 in [0, 1]."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+
+
+def _to_srgb(
+    colour: np.ndarray, profile: bytes | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if profile:
+        try:
+            return _through_profile(colour, profile), ()
+        except (RuntimeError, ValueError, TypeError) as error:
+            note = f"the embedded colour profile was ignored ({_first_line(error)})"
+            return _without_profile(colour), (note,)
+    return _without_profile(colour), ()
+
+
+def _through_profile(colour: np.ndarray, profile: bytes) -> np.ndarray:
+    if colour.shape[-1] == 1 and profile[16:20] == b"RGB ":
+        colour = np.repeat(colour, 3, axis=-1)
+    channels = colour.shape[-1]
+    pixels = imagecodecs.cms_transform(
+        np.ascontiguousarray(colour[..., 0] if channels == 1 else colour),
+        profile,
+        imagecodecs.cms_profile("srgb"),
+        colorspace={1: "gray", 3: "rgb", 4: "cmyk"}[channels],
+        outcolorspace="rgb",
+        # From 16 bits to 16 it goes through a coarse table and is up to 5 % off;
+        # from 8 to 16 it is off by a third of an 8-bit step, and 20 x faster.
+        outdtype="uint16" if colour.dtype == np.uint8 else "float32",
+    )
+    if pixels.shape != (*colour.shape[:2], 3) or not np.isfinite(pixels).all():
+        raise ValueError("it gives no usable colours")
+    return np.clip(_unit(pixels), 0.0, 1.0)
+
+
+def _without_profile(colour: np.ndarray) -> np.ndarray:
+    values = _unit(colour)
+    if values.shape[-1] == 4:
+        return (1.0 - values[..., :3]) * (1.0 - values[..., 3:])
+    return np.repeat(values, 3, axis=-1) if values.shape[-1] == 1 else values
+
+
+def _over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return pixels * alpha[..., None] + (1.0 - alpha[..., None])
+
+
+def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+    try:
+        return image.getexif().get(_ORIENTATION, 1), ()
+    except Exception as error:  # as above: the parser raises nearly everything
+        return 1, (f"damaged EXIF data, taken as upright ({_first_line(error)})",)
+
+
+def _upright(values: np.ndarray, turn: int) -> np.ndarray:
+    """Undo the EXIF orientation ``turn`` (1 to 8; anything else means upright)."""
+    if turn in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        values = values[::-1]
+    return values[:, ::-1] if turn in (2, 3, 6, 7) else values
+
+
+def from_array(array: np.ndarray) -> Picture:
+    """A picture from an array in memory.
+
+    Args:
+        array: ``(h, w, 3)`` or ``(h, w, 4)`` with alpha last; uint8, or floats in
+            [0, 1].
+
+    Raises:
+        TypeError: for another kind of numbers.
+        ValueError: for another shape, values out of range, or a size that ``load``
+            refuses too.
+    """
+    values = np.asarray(array)
+    if values.ndim != 3 or values.shape[2] not in (3, 4):
+        raise ValueError(f"a picture is (h, w, 3) or (h, w, 4), not {values.shape}")
+    if values.dtype == np.uint8:
+        values = values.astype(np.float32) / 255
+    elif values.dtype.kind != "f":
+        raise TypeError(f"a picture holds uint8 or floats, not {values.dtype}")
+    values = values.astype(np.float32)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise ValueError("a picture of floats must lie in [0, 1]")
+    try:
+        _check_size(values.shape[1], values.shape[0])
+    except _Unfit as error:
+        raise ValueError(f"picture array: {error}") from None
+    if values.shape[2] == 3 or values[..., 3].min() == 1:
+        return Picture(values[..., :3], None, "array")
+    alpha = values[..., 3]
+    return Picture(_over_white(values[..., :3], alpha), alpha, "array")
+
+
+def to_uint8(pixels: np.ndarray) -> np.ndarray:
+    """Clip to [0, 1] and round to the nearest of the 256 levels.
+
+    Raises:
+        TypeError: if the array does not hold floats.
+        ValueError: if a value is NaN.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype.kind != "f":
+        raise TypeError(f"expected floats in [0, 1], got {pixels.dtype}")
+    if np.isnan(pixels).any():
+        raise ValueError("the picture holds NaN")
+    return np.rint(np.clip(pixels, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def writable_ending(path: str | os.PathLike) -> str:
+    """Name of the format that ``save`` would write ("PNG"), from the ending.
+
+    Raises:
+        ValueError: if no format has this ending; lists those that have.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in WRITABLE:
+        raise ValueError(
+            f"{path}: unknown ending {ending!r}; pictures are written as "
+            f"{', '.join(WRITABLE)}"
+        )
+    return WRITABLE[ending]
+
+
+def save(
+    path: str | os.PathLike,
+    pixels: np.ndarray,
+    *,
+    alpha: np.ndarray | None = None,
+    settings: str | None = None,
+    quality: int = 95,
+) -> None:
+    """Write a picture atomically, with 8 bits: the whole file appears, or none.
+
+    Equal arguments give equal bytes. Pixels are stored as they are, with alpha beside
+    them, except in a JPEG, which has no alpha and gets them over white.
+
+    Args:
+        path: the file; its ending chooses the format (``WRITABLE``).
+        pixels: float ``(h, w, 3)``; clipped to [0, 1].
+        alpha: float ``(h, w)``; clipped to [0, 1].
+        settings: text kept in the metadata for ``read_settings``: chunk "nst-jax" of
+            a PNG, ImageDescription elsewhere. A JPEG has room for 64 kB.
+        quality: 1 to 100, for JPEG and WebP.
+
+    Raises:
+        TypeError: if an array does not hold floats.
+        ValueError: naming the file: unknown ending, wrong shape, NaN, a picture or a
+            text too large for the format, a folder that cannot be written to.
+    """
+    kind = writable_ending(path)
+    if isinstance(quality, bool) or quality not in range(1, 101):
+        raise ValueError(f"{path}: quality must be from 1 to 100, got {quality!r}")
+    pixels, alpha = np.asarray(pixels), None if alpha is None else np.asarray(alpha)
+    values = _eight_bit(path, pixels, alpha, over_white=kind == "JPEG")
+    buffer = io.BytesIO()
+    try:
+        image = Image.fromarray(values)
+        image.save(buffer, kind, **_options(kind, settings, quality))
+    except Exception as error:
+        raise ValueError(
+            f"{path}: cannot be written as {kind} ({_first_line(error)})"
+        ) from error
+    _write_atomically(Path(path), buffer.getvalue())
+
+
+def _eight_bit(
+    path: str | os.PathLike,
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    *,
+    over_white: bool,
+) -> np.ndarray:
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.size == 0:
+        raise ValueError(f"{path}: expected shape (h, w, 3), got {pixels.shape}")
+    if alpha is not None and alpha.shape != pixels.shape[:2]:
+        raise ValueError(
+            f"{path}: alpha has shape {alpha.shape}, the picture {pixels.shape}"
+        )
+    try:
+        if alpha is None:
+            return to_uint8(pixels)
+        if over_white:
+            return to_uint8(_over_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
+        return np.dstack([to_uint8(pixels), to_uint8(alpha)])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _options(kind: str, settings: str | None, quality: int) -> dict:
+    options: dict = {
+        "PNG": {},
+        "TIFF": {"compression": "tiff_adobe_deflate"},
+        "JPEG": {"quality": quality, "subsampling": "4:4:4"},
+        "WEBP": {"quality": quality},
+    }[kind]
+    if settings is None:
+        return options
+    if kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt(SETTINGS_KEY, settings)
+        return options | {"pnginfo": text}
+    exif = Image.Exif()
+    # As bytes: Pillow would replace what is not ASCII. The key tells our text from a
+    # camera's.
+    exif[_DESCRIPTION] = f"{SETTINGS_KEY}\n{settings}".encode()
+    return options | {"exif": exif}
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    # Not tempfile.mkstemp: it makes files that only their owner can read.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
+        raise ValueError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
+def read_settings(path: str | os.PathLike) -> str | None:
+    """The text that ``save`` stored in a picture, or None if it holds none.
+
+    Raises:
+        ValueError: naming the file, if it is missing, damaged or no picture.
+    """
+    with _opened(path) as (image, _):
+        if image.format == "PNG":
+            text = image.info.get(SETTINGS_KEY)
+            return None if text is None else str(text)
+        description = image.getexif().get(_DESCRIPTION)
+    return _own_text(description)
+
+
+def _own_text(description: object) -> str | None:
+    # Pillow decodes this tag as Latin-1, which loses no byte.
+    if not isinstance(description, str) or not description.startswith(SETTINGS_KEY):
+        return None
+    try:
+        text = description.encode("latin-1").decode()
+    except UnicodeError:
+        return None
+    return text.partition("\n")[2]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,117 @@
+"""The objective: one pure function of the picture, everything else traced.
+
+``L = alpha * sum_l w_l content_loss(F_l, P_l)
+    + beta  * sum_l v_l style_loss(G_l, A_l)
+    + tv    * total_variation(x)``
+
+(Gatys et al. 2016, eq. 7, in the means of ``losses``.) Weights, targets and the
+network's parameters are arguments, so that changing them compiles nothing anew and
+``jax.vmap`` can sweep any of them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from nst_jax.objective.losses import (
+    content_loss,
+    gram_matrix,
+    style_loss,
+    total_variation,
+)
+from nst_jax.objective.targets import Targets
+from nst_jax.types import Features, Image, LossTerms, Params, Scalar
+
+Extract = Callable[[Params, Image, tuple[str, ...]], Features]
+
+
+class LossWeights(NamedTuple):
+    """alpha, beta, tv and the layers' weights w_l and v_l; all traced scalars."""
+
+    alpha: Scalar
+    beta: Scalar
+    tv: Scalar
+    content: dict[str, Scalar]
+    style: dict[str, Scalar]
+
+
+class Problem(NamedTuple):
+    """Everything the objective needs besides the picture: a pytree of arrays."""
+
+    params: Params
+    targets: Targets
+    weights: LossWeights
+
+
+class Objective(NamedTuple):
+    """``objective(picture, problem) -> (total, LossTerms)``.
+
+    Holds only ``extract`` (a hashable callable such as ``features.vgg.Network``), so
+    that a compiled program is found again for the next picture.
+    """
+
+    extract: Extract
+
+    def __call__(self, picture: Image, problem: Problem) -> tuple[Scalar, LossTerms]:
+        """The objective of ``picture`` (h, w, 3), and its parts for the record.
+
+        Raises:
+            ValueError: if a layer has a target but no weight, or the reverse.
+        """
+        targets, weights = problem.targets, problem.weights
+        _same_layers("content", targets.content, weights.content)
+        _same_layers("style", targets.style, weights.style)
+        layers = tuple(sorted({*targets.content, *targets.style}))
+        features = self.extract(problem.params, picture, layers)
+        content = {
+            layer: content_loss(features[layer], target)
+            for layer, target in targets.content.items()
+        }
+        style = {
+            layer: style_loss(gram_matrix(features[layer]), target)
+            for layer, target in targets.style.items()
+        }
+        return _combine(content, style, total_variation(picture), weights)
+
+
+def _combine(content, style, tv, weights: LossWeights) -> tuple[Scalar, LossTerms]:
+    content_sum = _weighted_sum(content, weights.content)
+    style_sum = _weighted_sum(style, weights.style)
+    total = weights.alpha * content_sum + weights.beta * style_sum + weights.tv * tv
+    return total, LossTerms(total, content_sum, style_sum, tv, content, style)
+
+
+def _weighted_sum(losses, weights) -> Scalar:
+    terms = [weights[layer] * loss for layer, loss in losses.items()]
+    return sum(terms, jnp.zeros(()))
+
+
+def _same_layers(kind: str, targets, weights) -> None:
+    if set(targets) != set(weights):
+        raise ValueError(
+            f"{kind} layers of targets and weights differ: {sorted(targets)} and "
+            f"{sorted(weights)}"
+        )
+
+
+def loss_weights(
+    *,
+    alpha: float,
+    beta: float,
+    tv: float = 0.0,
+    content: dict[str, float],
+    style: dict[str, float],
+) -> LossWeights:
+    """``LossWeights`` of plain numbers, as float32 arrays."""
+
+    def array(value) -> Scalar:
+        return jnp.asarray(value, jnp.float32)
+
+    return LossWeights(
+        array(alpha),
+        array(beta),
+        array(tv),
+        {layer: array(w) for layer, w in content.items()},
+        {layer: array(w) for layer, w in style.items()},
+    )

@@ -1,0 +1,105 @@
+"""Recipes of the paper and of the peers, as exact multiples of our objective.
+
+docs/presets.md derives each of them. With ``m`` the content loss and ``g_l`` the
+style losses of ``objective.losses``, N channels, M positions:
+
+==================  ===========================================================
+gatys2016           1e-3 m + 1/5 sum g_l
+gatys2016-literal   1e-3 (N M / 2) m + 1/5 sum g_l / 4
+gatys-normalised    1e6 m + sum (1e9 / 5) g_l
+gatys-notebook      m + sum (1e3 / N_l^2) g_l
+neural-style        5 m + sum (100 / N_l^2) g_l + total variation
+==================  ===========================================================
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+Shape = tuple[int, int, int]  # of a response: h, w, channels
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+
+
+class Preset(NamedTuple):
+    """A recipe. Weights that depend on the network or the size are functions.
+
+    Attributes:
+        about: one line on where it comes from.
+        alpha: weight of the content loss.
+        beta: weight of the style loss.
+        rescale: whether the network is rescaled to unit mean activation.
+        pooling: "avg" or "max".
+        start: "noise" or "content".
+        content_layers: layers whose responses are matched.
+        style_layers: layers whose Gram matrices are matched.
+        content_weight: shape of a layer's response -> w_l.
+        style_weight: shape, number of style layers -> v_l.
+        tv: height and width of the picture -> weight of the total variation.
+    """
+
+    about: str
+    alpha: float
+    beta: float
+    rescale: bool
+    pooling: str
+    start: str
+    content_layers: tuple[str, ...] = ("conv4_2",)
+    style_layers: tuple[str, ...] = STYLE_LAYERS
+    content_weight: Callable[[Shape], float] = lambda shape: 1.0
+    style_weight: Callable[[Shape, int], float] = lambda shape, layers: 1 / layers
+    tv: Callable[[int, int], float] = lambda height, width: 0.0
+
+
+def _half_sum(shape: Shape) -> float:
+    height, width, channels = shape
+    return height * width * channels / 2
+
+
+def _per_channel_squared(shape: Shape, layers: int) -> float:
+    return 1 / shape[2] ** 2
+
+
+def _neural_style_tv(height: int, width: int) -> float:
+    # neural-style adds the gradient of half the sum of squared differences of
+    # neighbours, times 1e-3, on a 0..255 scale. It leaves out the last row and
+    # column; our means over all pairs stand for them.
+    return 1e-3 * 255**2 / 2 * 3 * height * width
+
+
+PRESETS: dict[str, Preset] = {
+    "gatys2016": Preset(
+        "CVPR 2016, with the captions' alpha/beta read as the authors' code does",
+        alpha=1e-3, beta=1.0, rescale=True, pooling="avg", start="noise",
+    ),
+    "gatys2016-literal": Preset(
+        "CVPR 2016 with the sums as printed: content wins by about a million",
+        alpha=1e-3, beta=1.0, rescale=True, pooling="avg", start="noise",
+        content_weight=_half_sum,
+        style_weight=lambda shape, layers: 1 / (4 * layers),
+    ),
+    "gatys-normalised": Preset(
+        "the authors' later code on the normalised network (NeuralImageSynthesis)",
+        alpha=1e6, beta=1e9, rescale=True, pooling="max", start="content",
+    ),
+    "gatys-notebook": Preset(
+        "the authors' PyTorch notebook, on the original network",
+        alpha=1.0, beta=1e3, rescale=False, pooling="max", start="content",
+        style_weight=_per_channel_squared,
+    ),
+    "neural-style": Preset(
+        "defaults of jcjohnson/neural-style and neural-style-pt",
+        alpha=5.0, beta=100.0, rescale=False, pooling="max", start="noise",
+        style_weight=_per_channel_squared,
+        tv=_neural_style_tv,
+    ),
+}  # fmt: skip
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ValueError: if there is none; lists those there are.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; known are {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,264 @@
+"""A run from end to end: ``run`` from a config and files, ``stylize`` from arrays.
+
+The one place where the config is unpacked and the stages are joined.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nst_jax.config import Config, changed, to_yaml
+from nst_jax.host import on_device, stoppable
+from nst_jax.images.io import Picture, from_array, load, save, writable_ending
+from nst_jax.modes.single import single
+from nst_jax.outputs import manifest as manifests
+from nst_jax.outputs.files import check_free, claim_folder, split_output
+from nst_jax.outputs.progress import Quiet
+from nst_jax.outputs.run_folder import RunFolder, snapshot_iterations
+from nst_jax.prepare import Prepared, prepare
+from nst_jax.resolve import is_start_file, repeatable, settings_text
+from nst_jax.solve.loop import Outcome, Record
+from nst_jax.types import Device
+
+
+class Result(NamedTuple):
+    """What a run gives back.
+
+    Attributes:
+        picture: float32 (h, w, 3), clipped to [0, 1].
+        alpha: float32 (h, w), the content's, or None.
+        records: one per iteration, with the losses; record 0 is the start.
+        outcome: why the run ended.
+        config: resolved: with it and the same pictures, the run can be repeated.
+        manifest: versions, device, weights, seconds, evaluations, memory.
+        folder: the run folder, or None.
+    """
+
+    picture: np.ndarray
+    alpha: np.ndarray | None
+    records: list[Record]
+    outcome: Outcome
+    config: Config
+    manifest: dict[str, Any]
+    folder: Path | None = None
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the picture; the ending chooses the format.
+
+        Raises:
+            ValueError: if it cannot be written.
+        """
+        save(path, self.picture, alpha=self.alpha, settings=settings_text(self.config))
+
+
+def stylize(
+    content: "str | PathLike | np.ndarray",
+    style: "str | PathLike | np.ndarray",
+    *,
+    start: str | PathLike | None = None,
+    size: int = 512,
+    seed: int = 0,
+    device: str | None = None,
+    network: Mapping[str, Any] | None = None,
+    objective: Mapping[str, Any] | None = None,
+    solver: Mapping[str, Any] | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> Result:
+    """Stylise one picture, from Python.
+
+    The keywords are the keys of the config; a section is a mapping::
+
+        result = nst_jax.stylize(
+            "town.jpg", "night.jpg", size=384,
+            network={"weights": "vgg19"}, objective={"alpha": 1e-2},
+            solver={"iterations": 300},
+        )
+        result.save("out.png")
+
+    Args:
+        content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1].
+        style: likewise.
+        start: "noise", "content", "style" or a file; None: as the preset says.
+        size: longer side of the result in pixels.
+        seed: seed of the noise.
+        device: "cpu", "gpu", "tpu", "gpu:1"; None: the best there is.
+        network: keys of the section ``network``.
+        objective: keys of the section ``objective``.
+        solver: keys of the section ``solver``.
+        on_record: called with each record as it comes.
+
+    Raises:
+        ValueError: for whatever in settings, weights or pictures does not fit.
+        ConnectionError: if weights must be downloaded and cannot be.
+    """
+    began = time.perf_counter()
+    sections = {"network": network, "objective": objective, "solver": solver}
+    config = changed(
+        Config(),
+        **{name: section for name, section in sections.items() if section},
+        size=size,
+        seed=seed,
+        device=device,
+        start=None if start is None else str(start),
+        content=_file_name(content),
+        style=_file_name(style),
+    )
+    with on_device(config.device) as used, stoppable() as should_stop:
+        prepared = prepare(config, _picture(content), _picture(style))
+        records = []
+        for record in _solve(prepared, frozenset(), should_stop, began):
+            records.append(record)
+            if on_record is not None:
+                on_record(record)
+        return _result(prepared, records, used, began)
+
+
+def run(
+    config: Config,
+    *,
+    overwrite: bool = False,
+    reporter: Quiet | None = None,
+    began: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Run a config and write the run folder.
+
+    Args:
+        config: with ``content`` and ``style`` set.
+        overwrite: whether an existing output may be replaced.
+        reporter: told about each step; silent by default.
+        began: ``time.perf_counter()`` value at which the process began.
+        progress: called with bytes done and in all while weights are downloaded.
+
+    Raises:
+        ValueError: for bad input, before anything is overwritten, and for an output
+            that cannot be written.
+        ConnectionError: if weights must be downloaded and cannot be.
+    """
+    began = time.perf_counter() if began is None else began
+    reporter = reporter or Quiet()
+    if config.content is None or config.style is None:
+        missing = "content" if config.content is None else "style"
+        raise ValueError(f"no {missing} picture: give --{missing} FILE")
+    check_free(config.output.dir, overwrite=overwrite)
+    pictures = load(config.content), load(config.style)
+    for note in (note for picture in pictures for note in picture.notes):
+        reporter.say(f"note: {note}")
+    with on_device(config.device) as device, stoppable() as should_stop:
+        prepared = prepare(config, *pictures, progress=progress)
+        folder = _folder(prepared)
+        solver = prepared.config.solver
+        pauses = snapshot_iterations(solver.iterations, config.output.every)
+        reporter.headline(_headline(prepared, device), solver.iterations)
+        with reporter:
+            for record in _solve(prepared, pauses, should_stop, began):
+                reporter.take(record)
+                _keep(folder, record, reporter)
+        result = _result(prepared, folder.records, device, began)
+        path = folder.finish(result.manifest)
+    reporter.say(f"{result.outcome.text}\n{path}")
+    return result._replace(folder=folder.folder)
+
+
+def _solve(prepared: Prepared, pauses, should_stop, began) -> Iterator[Record]:
+    return single(
+        prepared.content,
+        prepared.style,
+        prepared.start,
+        extract=prepared.network,
+        params=prepared.params,
+        weights=prepared.loss_weights,
+        solver=prepared.solver,
+        iterations=prepared.config.solver.iterations,
+        pauses=pauses,
+        should_stop=should_stop,
+        began=began,
+    )
+
+
+def _keep(folder: RunFolder, record: Record, reporter: Quiet) -> None:
+    try:
+        folder.take(record)
+    except ValueError as error:
+        # A full disk must not cost the run: its end may find room again.
+        reporter.say(f"warning: no snapshot: {error}")
+
+
+def _folder(prepared: Prepared) -> RunFolder:
+    wanted, picture_file = split_output(prepared.config.output.dir)
+    if picture_file is not None:
+        writable_ending(picture_file)
+    config = repeatable(prepared.config)
+    folder = RunFolder(
+        claim_folder(wanted),
+        picture_file,
+        f"# Run again with: nst-jax stylize --config THIS_FILE\n{to_yaml(config)}",
+        settings_text(config),
+        prepared.alpha,
+    )
+    folder.begin()
+    return folder
+
+
+def _result(prepared: Prepared, records, device: Device, began: float) -> Result:
+    last = records[-1]
+    picture = np.clip(last.picture, 0, 1)
+    manifest = _manifest(prepared, last, device, began)
+    return Result(
+        picture, prepared.alpha, records, last.outcome, prepared.config, manifest
+    )
+
+
+def _manifest(prepared: Prepared, last: Record, device, began: float) -> dict[str, Any]:
+    config, weights = prepared.config, prepared.weights
+    inputs = {
+        "content": manifests.input_entry(config.content, prepared.content.shape),
+        "style": manifests.input_entry(config.style, prepared.style.shape),
+    }
+    if config.start and is_start_file(config.start):
+        inputs["start"] = manifests.input_entry(config.start, prepared.start.shape)
+    total = time.perf_counter() - began
+    return {
+        "versions": manifests.versions(),
+        "device": manifests.device_name(device),
+        "weights": {
+            "name": weights.name,
+            "sha256": weights.sha256,
+            "source": weights.source,
+            "licence": weights.licence,
+        },
+        "inputs": inputs,
+        "seed": config.seed,
+        "seconds": {
+            "compile": round(last.compile_seconds, 3),
+            "solve": round(last.solve_seconds, 3),
+            "total": round(total, 3),
+        },
+        "evaluations": last.evaluations,
+        "refused_steps": last.refused,
+        "peak_memory_bytes": manifests.peak_memory_bytes(device),
+        "outcome": last.outcome._asdict() if last.outcome else None,
+    }
+
+
+def _headline(prepared: Prepared, device: Device) -> str:
+    height, width = prepared.content.shape[:2]
+    return (
+        f"{manifests.device_name(device)} · {prepared.weights.name} "
+        f"({prepared.network.pooling} pooling) · {width} x {height} · "
+        f"{prepared.config.solver.iterations} iterations"
+    )
+
+
+def _picture(source) -> Picture:
+    if isinstance(source, str | PathLike):
+        return load(source)
+    return from_array(source)
+
+
+def _file_name(source) -> str | None:
+    return str(source) if isinstance(source, str | PathLike) else None
