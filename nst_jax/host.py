@@ -12,6 +12,7 @@ from nst_jax.types import Device
 
 @contextlib.contextmanager
 def on_device(wanted: str | None) -> Iterator[Device]:
+    """Make a device the default, and say which it is; see ``find_device``."""
     device = find_device(wanted)
     with jax.default_device(device):
         yield device

@@ -120,13 +120,14 @@ def _open_legacy(
         raise TorchFileError(f"{where}: unknown version of PyTorch's older format")
     if system.value["little_endian"] is not True:
         raise TorchFileError(f"{where}: written on a big-endian machine")
+    tensors = tensors_of(state.value, where)
     starts = _storage_starts(file, keys.value, state.storages, where)
 
     def read_bytes(storage: Storage, first: int, size: int) -> bytes:
         file.seek(starts[storage.key] + first)
         return file.read(size)
 
-    return tensors_of(state.value, where), read_bytes
+    return tensors, read_bytes
 
 
 def _storage_starts(
@@ -138,6 +139,8 @@ def _storage_starts(
     for key in keys:
         file.seek(position)
         (count,) = struct.unpack("<q", file.read(8))
+        if key not in storages:
+            raise TorchFileError(f"{where}: lists a storage that it never describes")
         if count != storages[key].count:
             raise TorchFileError(f"{where}: a storage has another size than described")
         starts[key] = position + 8

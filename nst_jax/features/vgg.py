@@ -6,7 +6,7 @@ Gatys et al.: there are no fully connected layers, and pooling averages by defau
 ("slightly more appealing results", Gatys et al. 2016, section 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import flax.linen as nn
@@ -97,6 +97,8 @@ class VGG(nn.Module):
     network: Network
     running: tuple[str, ...]
     taps: tuple[str, ...]
+    # Training needs `lax.conv_general_dilated` here: the default's kernels are frozen.
+    convolution: Callable[..., jax.Array] = frozen_conv
 
     @nn.compact
     def __call__(self, picture: Image) -> Features:
@@ -120,7 +122,7 @@ class VGG(nn.Module):
                 "default": jax.lax.Precision.DEFAULT,
                 "float32": jax.lax.Precision.HIGHEST,
             }[self.network.precision],
-            conv_general_dilated=frozen_conv,
+            conv_general_dilated=self.convolution,
             name=layer,
         )
 

@@ -258,9 +258,9 @@ def _through_profile(colour: np.ndarray, profile: bytes) -> np.ndarray:
         imagecodecs.cms_profile("srgb"),
         colorspace={1: "gray", 3: "rgb", 4: "cmyk"}[channels],
         outcolorspace="rgb",
-        # From 16 bits to 16 it goes through a coarse table and is up to 5 % off;
-        # from 8 to 16 it is off by a third of an 8-bit step, and 20 x faster.
-        outdtype="uint16" if colour.dtype == np.uint8 else "float32",
+        # With integers the library goes through a coarse table, up to 5 % off, but
+        # for RGB from 8 to 16 bits: 0.4 of an 8-bit step, and 20 x faster than float.
+        outdtype="uint16" if colour.dtype == np.uint8 and channels == 3 else "float32",
     )
     if pixels.shape != (*colour.shape[:2], 3) or not np.isfinite(pixels).all():
         raise ValueError("it gives no usable colours")

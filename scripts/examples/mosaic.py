@@ -9,7 +9,7 @@ from .fields import smoothstep
 
 SCALE = 2
 ASPECT = 0.8
-TILE = 1 / 82  # side of a stone in widths of the picture
+TILE = 1 / 94  # side of a stone in widths of the picture
 GROUT = colour("6e6353")
 
 
@@ -84,7 +84,9 @@ def _fish(label, x, y) -> None:
     label[body] = 3
     label[body & (dy > 0.30)] = 5
     label[body & (np.abs(dx - 0.42) < 0.055)] = 6
-    label[np.hypot(dx - 0.68, (dy + 0.18) * 0.4) < 0.085] = 7
+    eye = np.hypot(dx - 0.68, (dy + 0.18) * 0.4)
+    label[eye < 0.13] = 5
+    label[eye < 0.06] = 7
 
 
 def _sea(label, x, y) -> None:

@@ -52,7 +52,7 @@ def apple(radius: float) -> Distance:
         body = np.hypot(around - 0.37 * radius, p[:, 1] * 0.90) - 0.63 * radius
         bend = 0.10 * np.clip(p[:, 1], 0, None)
         stem = np.hypot(p[:, 0] - bend, p[:, 2]) - 0.035 * radius
-        stem = np.maximum(stem, np.abs(p[:, 1] - 0.75 * radius) - 0.33 * radius)
+        stem = np.maximum(stem, np.abs(p[:, 1] - 0.65 * radius) - 0.25 * radius)
         return np.minimum(body, stem) * 0.85
 
     return distance

@@ -183,9 +183,9 @@ def _skin(material: str, p, normal):
     spots = fractal(turn * 8, p[:, 1] * 14, 3, seed=90)
     if material in ("apple", "green apple"):
         low, high = ("cf9f3c", "9c2426") if material == "apple" else ("cfc56a", "8f9c45")
-        streaks = fractal(turn * 9, p[:, 1] * 1.4, 4, seed=91)
+        streaks = fractal(turn * 7, p[:, 1] * 2.5, 5, seed=91)
         side = noise(turn * 0.9 + 3, p[:, 1], seed=92)
-        tone = mix(colour(low), colour(high), smoothstep(0.15, 0.55, 0.6 * streaks + 0.5 * side))
+        tone = mix(colour(low), colour(high), smoothstep(0.25, 0.62, 0.45 * streaks + 0.6 * side))
         stem = (np.hypot(p[:, 0], p[:, 2]) < 0.06) & (p[:, 1] > 0.3)
         tone = np.where(stem[:, None], colour("4b3522"), tone)
         return tone**2.2, normal, 0.5, 0.12
@@ -234,7 +234,7 @@ def window_seen(points, ray, rough) -> np.ndarray:
 
 def illuminate(things, number, points, look: Look, shadows: bool) -> np.ndarray:
     """Diffuse light (n, 3) from the window and the room."""
-    start = points + 0.02 * look.normal
+    start = points + 0.04 * look.normal
     total = np.zeros(len(points), np.float32)
     places = [(-0.6, -0.55), (0.6, 0.55), (-0.6, 0.55), (0.6, -0.55)] if shadows else [(0, 0)]
     for depth, height in places:
@@ -269,7 +269,7 @@ def shade(things, start, ray, depth: int) -> np.ndarray:
     metal = look.gloss > 1.5
     mirror = np.where(metal, 0.65, mirror) * np.minimum(look.gloss, 1)
     shiny = np.nonzero(mirror > 0.01)[0]
-    origin = points[shiny] + 0.03 * look.normal[shiny]
+    origin = points[shiny] + 0.06 * look.normal[shiny]
     reflected = shade(things, origin, bounce[shiny], depth - 1)
     toward = WINDOW - origin
     unblocked = solids.visibility(things, origin, toward, sharpness=9.0, steps=16)
@@ -293,5 +293,7 @@ def still_life(size: int = 768) -> np.ndarray:
     start = np.broadcast_to(EYE, ray.shape)
     light = shade(objects(), start, ray, depth=1).reshape(height, width, 3)
     light = shrink(light, SCALE)
+    grey = light.mean(axis=-1, keepdims=True)
+    light = grey + 0.88 * (light - grey)
     light = light + 0.05 * blur(np.maximum(light - 1.0, 0), size / 100)
     return film(blur(light, 0.4), exposure=1.6, grain=0.016, seed=6)

@@ -43,9 +43,7 @@ def get(server, target, **options):
     download.retrieve(server.url("/net.bin"), target, SHA256, **options)
 
 
-def test_the_file_arrives_whole_and_nothing_else_stays(
-    server, target, tmp_path, capfd
-):
+def test_the_file_arrives_whole_and_nothing_else_stays(server, target, tmp_path, capfd):
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [target]

@@ -344,7 +344,9 @@ def test_neither_a_name_nor_a_file(spec):
     with pytest.raises(ValueError, match="neither a file nor a name") as caught:
         pretrained.resolve(spec)
     assert "the names are tiny" in str(caught.value)
-    assert ("did you mean 'tiny'?" in str(caught.value)) == (spec in ("tyni", "tiny.pth"))
+    assert ("did you mean 'tiny'?" in str(caught.value)) == (
+        spec in ("tyni", "tiny.pth")
+    )
 
 
 # The list of names

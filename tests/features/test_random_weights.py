@@ -43,7 +43,9 @@ def test_the_seed_decides():
     assert first.sha256 != other.sha256
     for layer, arrays in first.params.items():
         np.testing.assert_array_equal(arrays["kernel"], again.params[layer]["kernel"])
-    assert (first.params["conv1_1"]["kernel"] != other.params["conv1_1"]["kernel"]).all()
+    assert (
+        first.params["conv1_1"]["kernel"] != other.params["conv1_1"]["kernel"]
+    ).all()
 
 
 def test_at_least_one_channel_stays():

@@ -12,7 +12,14 @@ import pytest
 from PIL import Image, ImageCms
 
 from nst_jax.images import io as picture_io
-from nst_jax.images.io import load, read_settings, save, to_uint8, writable_ending
+from nst_jax.images.io import (
+    from_array,
+    load,
+    read_settings,
+    save,
+    to_uint8,
+    writable_ending,
+)
 
 ENDINGS = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".PNG"]
 # Quotes, umlauts, kanji, an emoji outside the 16-bit plane, a line break at the end.
@@ -423,7 +430,7 @@ def test_profile_with_swapped_primaries(tmp_path, name):
     image = Image.fromarray(levels)
     path = stored(tmp_path / name, image, icc_profile=swapped_profile(), **options)
     swapped = levels[..., [1, 0, 2]] / 255
-    np.testing.assert_allclose(load(path).pixels, swapped, atol=2e-4)
+    np.testing.assert_allclose(load(path).pixels, swapped, atol=0.5 / 255)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.uint8, 0.5 / 255), (np.uint16, 1e-3)])
@@ -448,10 +455,12 @@ def test_display_p3(tmp_path, dtype, bound):
     np.testing.assert_allclose(load(tmp_path / "a.png").pixels, curve, atol=bound)
 
 
-def test_gray_profile(tmp_path):
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_gray_profile(tmp_path, mode):
     profile = imagecodecs.cms_profile("gray", gamma=1.0)
     levels = noise(channels=1)
-    path = stored(tmp_path / "a.png", Image.fromarray(levels), icc_profile=profile)
+    image = Image.fromarray(levels).convert(mode)
+    path = stored(tmp_path / "a.png", image, icc_profile=profile)
     light = levels / 255
     curve = np.where(
         light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055
@@ -663,6 +672,39 @@ def test_damaged_bytes_raise_only_value_errors(tmp_path, kind):
         path.write_bytes(damaged)
         outcomes.append(load_or_none(path))
     assert None in outcomes
+
+
+# --- arrays -----------------------------------------------------------------------
+
+
+def test_from_array():
+    rgba = noise(channels=4)
+    unit = rgba / 255
+    over_white = unit[..., :3] * unit[..., 3:] + 1 - unit[..., 3:]
+    for array in (rgba, unit):
+        picture = from_array(array)
+        np.testing.assert_allclose(picture.pixels, over_white, atol=1e-6)
+        np.testing.assert_allclose(alpha_of(picture), unit[..., 3], atol=1e-6)
+    plain = from_array(rgba[..., :3])
+    assert plain.alpha is None
+    assert plain.pixels.dtype == np.float32
+    np.testing.assert_allclose(plain.pixels, unit[..., :3], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((20, 20)), "not \\(20, 20\\)"),
+        (np.full((20, 20, 3), 1.5), "must lie in"),
+        (np.full((20, 20, 3), np.nan), "must lie in"),
+        (np.zeros((3, 20, 3)), "too small"),
+    ],
+)
+def test_from_array_refuses(array, reason):
+    with pytest.raises(ValueError, match=reason):
+        from_array(array)
+    with pytest.raises(TypeError, match="int64"):
+        from_array(np.zeros((20, 20, 3), np.int64))
 
 
 # --- writing ----------------------------------------------------------------------

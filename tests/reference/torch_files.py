@@ -7,7 +7,7 @@ about its tensor, and ``write_zip`` and ``write_legacy`` take any pickle.
 import pickle
 import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,9 @@ class Entry(NamedTuple):
     strides: tuple[int, ...] | None = None
     offset: int = 0
     count: int | None = None
+
+
+Arrays = Mapping[str, np.ndarray | Entry]
 
 
 def plain(value: object) -> bytes:
@@ -69,11 +72,11 @@ def dictionary(items: Iterable[tuple[str, bytes]]) -> bytes:
     return ORDERED_DICT + b")R(" + body + b"u"
 
 
-def entries(arrays: dict[str, np.ndarray | Entry]) -> dict[str, Entry]:
+def entries(arrays: Arrays) -> dict[str, Entry]:
     return {k: v if isinstance(v, Entry) else Entry(v) for k, v in arrays.items()}
 
 
-def state_dict(arrays: dict[str, np.ndarray | Entry], *, legacy: bool) -> bytes:
+def state_dict(arrays: Arrays, *, legacy: bool) -> bytes:
     return dictionary(
         (name, tensor(str(i), entry, legacy=legacy))
         for i, (name, entry) in enumerate(entries(arrays).items())
@@ -82,7 +85,7 @@ def state_dict(arrays: dict[str, np.ndarray | Entry], *, legacy: bool) -> bytes:
 
 def write_zip(
     path,
-    arrays: dict[str, np.ndarray | Entry],
+    arrays: Arrays,
     *,
     body: bytes | None = None,
     byteorder: bytes = b"little",
@@ -105,7 +108,7 @@ def legacy_head(body: bytes, keys: list[str], *, little_endian: bool = True) -> 
 
 def write_legacy(
     path,
-    arrays: dict[str, np.ndarray | Entry],
+    arrays: Arrays,
     *,
     body: bytes | None = None,
     little_endian: bool = True,
