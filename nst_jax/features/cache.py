@@ -16,7 +16,6 @@ from filelock import FileLock
 from nst_jax.features.weights import FORMAT
 
 CACHE_DIR = "NST_JAX_CACHE_DIR"
-HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def cache_folder() -> Path:
@@ -36,12 +35,10 @@ def is_weights_file(path: Path) -> bool:
 
     HDF5 notes the length of a file in its head, so a truncated one does not open.
     """
-    if path.suffix.lower() not in HDF5_SUFFIXES or not path.is_file():
-        return False
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get("format") == FORMAT
-    except OSError:
+    except OSError:  # also if there is no file
         return False
 
 

@@ -56,7 +56,14 @@ def retrieve(
         os.replace(part, output_file)
 
     pooch.get_logger().setLevel("WARNING")  # it prints each download otherwise
-    pooch.retrieve(url, known_hash, target.name, target.parent, downloader=downloader)
+    pooch.retrieve(
+        url,
+        known_hash,
+        target.name,
+        target.parent,
+        # pooch 1.9 types it with the parameters of a processor.
+        downloader=downloader,  # pyright: ignore[reportArgumentType]
+    )
 
 
 def _is_allowed(url: str) -> bool:

@@ -6,7 +6,7 @@ Gatys et al.: there are no fully connected layers, and pooling averages by defau
 ("slightly more appealing results", Gatys et al. 2016, section 2).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import flax.linen as nn
@@ -171,10 +171,9 @@ def network_of(
     return Network(layout, widths, pooling, padding, precision, weights.input)
 
 
-def device_params(weights: Weights, layers: Mapping | tuple | None = None) -> Params:
-    """The weights of some layers (all if None) as arrays on the device."""
-    names = weights.params if layers is None else layers
-    return {name: jax.tree.map(jnp.asarray, weights.params[name]) for name in names}
+def device_params(weights: Weights) -> Params:
+    """The weights as arrays on the device."""
+    return jax.tree.map(jnp.asarray, weights.params)
 
 
 def feature_shape(

@@ -16,7 +16,7 @@ picture with values in [0, 1].
 """
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,14 +82,13 @@ def write(path: str | os.PathLike, weights: Weights) -> None:
     """
     check(weights, where=str(path))
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with h5py.File(temporary, "w") as file:
             _fill(file, weights)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -14,9 +14,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
+
+from nst_jax.images.decode import (
+    Unfit,
+    decode,
+    first_line,
+    on_white,
+    orientation,
+    to_srgb,
+    upright,
+)
 
 # Plugins that only decode: some of Pillow's others start programs (EPS) or play films.
 READABLE = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
@@ -35,11 +44,6 @@ MAX_PIXELS = 2**27
 
 SETTINGS_KEY = "nst-jax"
 _DESCRIPTION = 270  # ImageDescription, the same tag in EXIF and TIFF
-_ORIENTATION = 274
-_PHOTOMETRIC = 262
-_MIN_IS_WHITE = 0
-# Raw modes, without byte order, that Pillow would cut to 8 bits.
-_WIDE_COLOUR = ("RGB;16", "RGBA;16", "LA;16")
 
 
 class Picture(NamedTuple):
@@ -59,10 +63,6 @@ class Picture(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _Unfit(Exception):
-    """A reason to refuse a picture, still without the file's name."""
-
-
 def load(path: str | os.PathLike) -> Picture:
     """Read a JPEG, PNG, TIFF, WebP, BMP or GIF file (its first frame).
 
@@ -79,16 +79,16 @@ def load(path: str | os.PathLike) -> Picture:
     with _opened(path) as (image, caught):
         _check_size(*image.size)
         profile = image.info.get("icc_profile")
-        colour, alpha = _decode(image, path)
+        colour, alpha = decode(image, path)
         # After the pixels: where Pillow decodes a TIFF it turns it, and says so here.
-        turn, notes = _orientation(image)
-        pixels, more = _to_srgb(colour, profile)
+        turn, notes = orientation(image)
+        pixels, more = to_srgb(colour, profile)
     if alpha is not None and alpha.min() == 1.0:
         alpha = None
     if alpha is not None:
-        pixels = _over_white(pixels, alpha)
-        alpha = np.ascontiguousarray(_upright(alpha, turn))
-    pixels = np.ascontiguousarray(_upright(pixels, turn))
+        pixels = on_white(pixels, alpha)
+        alpha = np.ascontiguousarray(upright(alpha, turn))
+    pixels = np.ascontiguousarray(upright(pixels, turn))
     notes += more + tuple(" ".join(str(w.message).split()) for w in caught)
     return Picture(pixels, alpha, Path(path).name, tuple(dict.fromkeys(notes)))
 
@@ -109,7 +109,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, list]]:
             Image.open(file, formats=READABLE) as image,
         ):
             yield image, caught
-    except _Unfit as error:
+    except Unfit as error:
         raise ValueError(f"{path}: {error}") from None
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file") from error
@@ -128,7 +128,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, list]]:
     # On damaged files decoders raise nearly everything, from struct.error to KeyError.
     except Exception as error:
         raise ValueError(
-            f"{path}: truncated or damaged ({_first_line(error)})"
+            f"{path}: truncated or damaged ({first_line(error)})"
         ) from error
 
 
@@ -144,154 +144,23 @@ def _user_warnings() -> Iterator[list]:
 def _check_file(path: str | os.PathLike) -> None:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise _Unfit("a folder, not a picture")
+        raise Unfit("a folder, not a picture")
     if not stat.S_ISREG(status.st_mode):
-        raise _Unfit("not a regular file")
+        raise Unfit("not a regular file")
     if status.st_size == 0:
-        raise _Unfit("the file is empty")
+        raise Unfit("the file is empty")
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise _Unfit(f"{width} x {height} is too large; at most {MAX_PIXELS} pixels")
+        raise Unfit(f"{width} x {height} is too large; at most {MAX_PIXELS} pixels")
     if min(width, height) < MIN_SIDE:
-        raise _Unfit(f"{width} x {height} is too small; each side needs {MIN_SIDE}")
+        raise Unfit(f"{width} x {height} is too small; each side needs {MIN_SIDE}")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise _Unfit(
+        raise Unfit(
             f"{width} x {height} is too narrow; one side may be at most {MAX_ASPECT} "
             "times the other"
         )
-
-
-def _decode(
-    image: Image.Image, path: str | os.PathLike
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour ``(h, w, 1 | 3 | 4)`` for gray, RGB, CMYK, and alpha ``(h, w)``.
-
-    Colour is uint8 or uint16 over the full range, or float32 in [0, 1].
-    """
-    raw = _raw_mode(image)
-    if image.mode == "F":
-        return _decode_float(image), None
-    if image.mode.startswith("I;16") and raw.startswith("I;16"):
-        return _decode_gray16(image)
-    if image.format in ("PNG", "TIFF") and raw in _WIDE_COLOUR:
-        return _decode_colour16(Path(path).read_bytes(), str(image.format))
-    if image.mode.startswith("I"):
-        raise _Unfit("integers without a known range; save it with 8 or 16 bits")
-    return _decode_8(image)
-
-
-def _raw_mode(image: Image.Image) -> str:
-    """How samples lie in the file ("RGB;16"), without the byte order."""
-    tiles = getattr(image, "tile", None)
-    arguments = tiles[0][3] if tiles else ""
-    raw = arguments[0] if isinstance(arguments, tuple) else arguments
-    return str(raw).rstrip("BLN")
-
-
-def _decode_float(image: Image.Image) -> np.ndarray:
-    values = np.asarray(image, np.float32)
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-        raise _Unfit("float values must be finite and in [0, 1]; rescale the picture")
-    return values[..., None]
-
-
-def _decode_gray16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    values = np.asarray(image).astype(np.uint16)
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE:
-        values = np.uint16(65535) - values
-    hidden = image.info.get("transparency")
-    alpha = None if hidden is None else (values != hidden).astype(np.float32)
-    return values[..., None], alpha
-
-
-def _decode_colour16(data: bytes, kind: str) -> tuple[np.ndarray, np.ndarray | None]:
-    decode = {"PNG": imagecodecs.png_decode, "TIFF": imagecodecs.tiff_decode}[kind]
-    return _split_alpha(decode(data))
-
-
-def _decode_8(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    if image.has_transparency_data:
-        # Straight to RGBA, else the transparent colour of a palette is lost.
-        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
-    elif image.mode not in ("L", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    values = np.asarray(image)
-    if image.mode in ("LA", "RGBA"):
-        return _split_alpha(values)
-    return (values[..., None] if values.ndim == 2 else values), None
-
-
-def _split_alpha(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    if values.shape[-1] == 3:
-        return values, None
-    return values[..., :-1], _unit(values[..., -1])
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Integers over their full range, or floats as they are, to float32 in [0, 1]."""
-    if values.dtype.kind == "f":
-        return values.astype(np.float32)
-    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
-
-
-def _to_srgb(
-    colour: np.ndarray, profile: bytes | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    if profile:
-        try:
-            return _through_profile(colour, profile), ()
-        except (RuntimeError, ValueError, TypeError) as error:
-            note = f"the embedded colour profile was ignored ({_first_line(error)})"
-            return _without_profile(colour), (note,)
-    return _without_profile(colour), ()
-
-
-def _through_profile(colour: np.ndarray, profile: bytes) -> np.ndarray:
-    if colour.shape[-1] == 1 and profile[16:20] == b"RGB ":
-        colour = np.repeat(colour, 3, axis=-1)
-    channels = colour.shape[-1]
-    pixels = imagecodecs.cms_transform(
-        np.ascontiguousarray(colour[..., 0] if channels == 1 else colour),
-        profile,
-        imagecodecs.cms_profile("srgb"),
-        colorspace={1: "gray", 3: "rgb", 4: "cmyk"}[channels],
-        outcolorspace="rgb",
-        # With integers the library goes through a coarse table, up to 5 % off, but
-        # for RGB from 8 to 16 bits: 0.4 of an 8-bit step, and 20 x faster than float.
-        outdtype="uint16" if colour.dtype == np.uint8 and channels == 3 else "float32",
-    )
-    if pixels.shape != (*colour.shape[:2], 3) or not np.isfinite(pixels).all():
-        raise ValueError("it gives no usable colours")
-    return np.clip(_unit(pixels), 0.0, 1.0)
-
-
-def _without_profile(colour: np.ndarray) -> np.ndarray:
-    values = _unit(colour)
-    if values.shape[-1] == 4:
-        return (1.0 - values[..., :3]) * (1.0 - values[..., 3:])
-    return np.repeat(values, 3, axis=-1) if values.shape[-1] == 1 else values
-
-
-def _over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    return pixels * alpha[..., None] + (1.0 - alpha[..., None])
-
-
-def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
-    try:
-        return image.getexif().get(_ORIENTATION, 1), ()
-    except Exception as error:  # as above: the parser raises nearly everything
-        return 1, (f"damaged EXIF data, taken as upright ({_first_line(error)})",)
-
-
-def _upright(values: np.ndarray, turn: int) -> np.ndarray:
-    """Undo the EXIF orientation ``turn`` (1 to 8; anything else means upright)."""
-    if turn in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if turn in (3, 4, 7, 8):
-        values = values[::-1]
-    return values[:, ::-1] if turn in (2, 3, 6, 7) else values
 
 
 def from_array(array: np.ndarray) -> Picture:
@@ -318,12 +187,12 @@ def from_array(array: np.ndarray) -> Picture:
         raise ValueError("a picture of floats must lie in [0, 1]")
     try:
         _check_size(values.shape[1], values.shape[0])
-    except _Unfit as error:
+    except Unfit as error:
         raise ValueError(f"picture array: {error}") from None
     if values.shape[2] == 3 or values[..., 3].min() == 1:
         return Picture(values[..., :3], None, "array")
     alpha = values[..., 3]
-    return Picture(_over_white(values[..., :3], alpha), alpha, "array")
+    return Picture(on_white(values[..., :3], alpha), alpha, "array")
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -393,7 +262,7 @@ def save(
         image.save(buffer, kind, **_options(kind, settings, quality))
     except Exception as error:
         raise ValueError(
-            f"{path}: cannot be written as {kind} ({_first_line(error)})"
+            f"{path}: cannot be written as {kind} ({first_line(error)})"
         ) from error
     _write_atomically(Path(path), buffer.getvalue())
 
@@ -415,7 +284,7 @@ def _eight_bit(
         if alpha is None:
             return to_uint8(pixels)
         if over_white:
-            return to_uint8(_over_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
+            return to_uint8(over_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
         return np.dstack([to_uint8(pixels), to_uint8(alpha)])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -479,7 +348,3 @@ def _own_text(description: object) -> str | None:
     except UnicodeError:
         return None
     return text.partition("\n")[2]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

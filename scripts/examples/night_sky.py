@@ -149,11 +149,11 @@ def poplar(canvas: paint.Canvas, rng) -> None:
     share = np.linspace(0, 1, 12)
     for centre, tall, girth in ((0.165, 0.40, 0.040), (0.115, 0.64, 0.052)):
         for start in np.sort(rng.uniform(0, 0.9, 330)):
-            spread = girth * np.sin(np.pi * (0.18 + 0.82 * start)) ** 0.8
+            spread = girth * (1 - start) ** 0.6 * min(1, 0.55 + 2 * start)
             side = rng.uniform(-1, 1)
             rise = start + (1 - start) * 0.42 * share
             lick = 0.012 * np.sin(14 * rise + 2.5 * side) * (1 - rise) ** 0.3
-            x = centre + side * spread * (1 - 0.6 * share**1.5) + lick
+            x = centre + side * spread * (1 - 0.85 * share**1.3) + lick
             path = np.stack([x, 0.81 - tall * rise], axis=1)
             tone = colour(("0d1f1c", "17332a", "2d5234", "4a5528", "101a38")[rng.integers(5)])
             _paths(canvas, rng, path[None], rng.uniform(0.004, 0.010), tone)

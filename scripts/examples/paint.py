@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .fields import blur, sample
+from .fields import blur
 
 Flow = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -98,8 +98,3 @@ def relit(canvas: Canvas, *, strength: float, sigma: float) -> np.ndarray:
     lit = canvas.colour * (1 + np.clip(light, -0.5, 0.6))[..., None]
     gleam = np.clip(light - 0.25, 0, 0.5)[..., None] * 0.5
     return np.clip(lit + gleam, 0, 1).astype(np.float32)
-
-
-def pick(guide: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Colours of a guide picture at points, (n, 3)."""
-    return sample(guide, x, y)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import weights_convert.formats
 from safetensors.numpy import save
 
+import weights_convert.formats
 from nst_jax.features import cache, download, pretrained, weights
 from nst_jax.features.layout import layer_names
 from nst_jax.features.random_weights import random_weights
@@ -368,7 +368,7 @@ def test_states(weights_dir, cache_dir):
 
 @pytest.mark.parametrize("function", [pretrained.fetch, pretrained.locate])
 def test_unknown_name(function):
-    with pytest.raises(ValueError, match="unknown weights 'tinny'.*mean 'tiny'"):
+    with pytest.raises(ValueError, match=r"unknown weights 'tinny'.*mean 'tiny'"):
         function("tinny")
 
 

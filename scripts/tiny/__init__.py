@@ -1,0 +1,1 @@
+"""Parts of ``scripts/train_tiny.py``: the training pictures and the distillation."""
