@@ -24,7 +24,7 @@ def encode(values) -> bytes:
     picture = to_picture(values)
     for quality in range(92, 50, -3):
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality, subsampling=0, optimize=True)
+        picture.save(buffer, "JPEG", quality=quality, subsampling=0)
         if buffer.tell() <= LARGEST_FILE:
             return buffer.getvalue()
     raise ValueError(f"no JPEG under {LARGEST_FILE} bytes; choose a smaller --size")
@@ -32,7 +32,7 @@ def encode(values) -> bytes:
 
 def main() -> None:
     """Parse the command line and write the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Draw the example pictures.")
     parser.add_argument("--only", choices=sorted(PICTURES), help="make just this one")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to")
     parser.add_argument("--size", type=int, default=SIZE, help="longer side in pixels")

@@ -124,7 +124,9 @@ def train(
         trained, state, *measured = step(trained, state, teacher, next(stream))
         recent.append(measured)
         if done % every == 0 or done == plan.steps:
-            loss, errors = jax.tree.map(lambda *v: float(np.mean(v)), *map(tuple, recent))
+            loss, errors = jax.tree.map(
+                lambda *v: float(np.mean(v)), *map(tuple, recent)
+            )
             seconds = time.monotonic() - start
             progress = Progress(done, seconds, network, trained, teacher, loss, errors)
             report(progress)
@@ -138,7 +140,8 @@ class Recorder:
     def __init__(self, options: argparse.Namespace, photos: list[np.ndarray]):
         held_out = read_folders([options.holdout]) if options.holdout else {}
         self.held_out = [
-            fit_longer_side(pixels, options.holdout_size) for pixels in held_out.values()
+            fit_longer_side(pixels, options.holdout_size)
+            for pixels in held_out.values()
         ]
         self.options, self.photos = options, photos
         self.log = {"options": _plain(vars(options)), "held_out": list(held_out)}
@@ -198,7 +201,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--teacher", required=True, help="weights file, or the name of known weights")
     add("--pictures", type=Path, action="append", default=[], help="folder; repeatable")
-    add("--holdout", type=Path, help="folder of pictures to validate on, not trained on")
+    add(
+        "--holdout", type=Path, help="folder of pictures to validate on, not trained on"
+    )
     add("--holdout-size", type=int, default=384, help="their longer side in pixels")
     add("--output", type=Path, required=True, help="weights file to write")
     add("--log", type=Path, help="JSON file with losses and held-out errors")

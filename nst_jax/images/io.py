@@ -284,7 +284,7 @@ def _eight_bit(
         if alpha is None:
             return to_uint8(pixels)
         if over_white:
-            return to_uint8(over_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
+            return to_uint8(on_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
         return np.dstack([to_uint8(pixels), to_uint8(alpha)])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

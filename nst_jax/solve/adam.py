@@ -56,7 +56,7 @@ class Adam(NamedTuple):
         factor = jnp.where(first, 0, inner.factor)
         picture = state.picture + factor * jnp.asarray(updates)
         (total, terms), gradient = jax.value_and_grad(loss, has_aux=True)(picture)
-        accepted = acceptable(total, gradient, state)
+        accepted = acceptable(picture, total, gradient, state)
         kept = Inner(
             jnp.where(accepted, gradient, inner.gradient),
             moments,

@@ -70,7 +70,7 @@ class LBFGS(NamedTuple):
             picture, new = self._jaxopt(loss, state.inner.step_size).update(
                 state.picture, old
             )
-            accepted = acceptable(new.value, new.grad, state)
+            accepted = acceptable(picture, new.value, new.grad, state)
             inner = self._guard(state, new, accepted)
         return advance(state, accepted, picture, new.aux, inner)
 

@@ -16,8 +16,8 @@ from nst_jax.types import Image, LossTerms
 # short enough that progress moves and Ctrl-C is answered.
 CHUNK_SECONDS = 0.5
 LONGEST_CHUNK = 64
-# Steps refused in a row after which the run is over: each is four times shorter
-# than the one before, and the history has been dropped many times.
+# Steps refused in a row after which the run is over: each is shorter than the one
+# before, and the history has been dropped many times.
 STALLED_AFTER = 30
 
 

@@ -88,15 +88,19 @@ def advance(
     )
 
 
-def acceptable(total: Scalar, gradient: Image, state: State) -> jax.Array:
+def acceptable(
+    picture: Image, total: Scalar, gradient: Image, state: State
+) -> jax.Array:
     """Whether a new point may be kept.
 
     Finite, at most twice the last loss, at most 100 times the best: steps without a
-    line search may rise for a moment, and often must, but not without bound.
+    line search may rise for a moment, and often must, but not without bound. And it
+    must be a new point: a step too short for float32 is no progress.
     """
     finite = jnp.isfinite(total) & jnp.isfinite(jnp.sum(jnp.abs(gradient)))
     bounded = (total <= 2 * state.terms.total) & (total <= 100 * state.best_terms.total)
-    return finite & bounded
+    moved = jnp.any(picture != state.picture) | (state.evaluations == 0)
+    return finite & bounded & moved
 
 
 def select(condition: jax.Array, new, old):

@@ -21,6 +21,11 @@ def colour(text: str) -> np.ndarray:
     return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], np.float32) / 255
 
 
+def palette(text: str) -> np.ndarray:
+    """Several colours, ``"e8d5b0 9a5238"``, as (n, 3) floats in [0, 1]."""
+    return np.array([colour(part) for part in text.split()])
+
+
 def hashed(*keys, seed: int = 0) -> np.ndarray:
     """A pseudo-random number in [0, 1) for each tuple of integer keys."""
     state = np.uint32((seed * 2654435761 + 374761393) % 2**32)
@@ -96,19 +101,33 @@ def pixels(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def film(linear: np.ndarray, *, exposure: float, grain: float, seed: int) -> np.ndarray:
-    """Develop linear light into sRGB in [0, 1]: shoulder, vignette, softness, grain."""
+def film(
+    linear: np.ndarray,
+    *,
+    exposure: float,
+    saturation: float,
+    grain: float,
+    seed: int,
+) -> np.ndarray:
+    """Develop linear light (h, w, 3) into sRGB in [0, 1], as a camera would.
+
+    Adds the glow of bright places, vignetting, a little softness, the curve of a film
+    and its grain. The curve is Narkowicz's fit of ACES (2015): a toe for the blacks, a
+    shoulder for the lights.
+    """
     height, width = linear.shape[:2]
+    grey = linear.mean(axis=-1, keepdims=True)
+    light = grey + saturation * (linear - grey)
+    light = light + 0.05 * blur(np.maximum(light - 0.9, 0), width / 95)
     x, y = pixels(height, width)
     radius = np.hypot(x / width - 0.5, y / height - 0.5)
-    light = linear * exposure * (1 - 0.45 * radius**2)[..., None]
-    # The filmic curve of Hable's form: a toe for the blacks, a shoulder for the lights.
+    light = blur(light, 0.35) * exposure * (1 - 0.45 * radius**2)[..., None]
     curve = light * (2.51 * light + 0.03) / (light * (2.43 * light + 0.59) + 0.14)
     developed = np.clip(curve, 0, 1) ** (1 / 2.2)
     speckle = np.random.default_rng(seed).normal(size=(height, width, 1))
-    speckle = blur(speckle.astype(np.float32), 0.6)
     bright = developed.mean(axis=-1, keepdims=True)
-    developed = developed + grain * speckle * (0.4 + bright * (1 - bright) * 2)
+    strength = grain * (0.4 + 2 * bright * (1 - bright))
+    developed = developed + strength * blur(speckle.astype(np.float32), 0.6)
     return np.clip(developed, 0, 1).astype(np.float32)
 
 

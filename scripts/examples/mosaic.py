@@ -4,8 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .fields import blur, colour, fractal, hashed, mix, pixels, sample, shrink
-from .fields import smoothstep
+from .fields import (
+    blur,
+    colour,
+    fractal,
+    hashed,
+    mix,
+    palette,
+    pixels,
+    shrink,
+    smoothstep,
+)
 
 SCALE = 2
 ASPECT = 0.8
@@ -44,19 +53,18 @@ def design(height: int, width: int) -> np.ndarray:
 
 
 # Several stones for each number of the design: they vary within a colour.
-PALETTE = [
-    [colour(t) for t in row.split()]
-    for row in (
-        "c9982f d8ae45 b98526 e3c163",  # 0 gold ground
-        "d9b04a e8c766 f0d98a c99a36",  # 1 bright gold
-        "1b2f6b 243f86 152452 2f52a0",  # 2 lapis
-        "2b7f8c 3a9aa0 1f6478 58b3ae",  # 3 turquoise
-        "2f5d34 3f7a3e 587f34 234a2e",  # 4 green
-        "e8e0cc d8cdb5 f1ebdc c8bda6",  # 5 marble
-        "9c2a23 b83a2a 7c1f20 c9543a",  # 6 red
-        "5a1f24 6d2629 47181f 7d3330",  # 7 porphyry
-    )
-]
+PALETTE = np.array(
+    [
+        palette("c9982f d8ae45 b98526 e3c163"),  # 0 gold ground
+        palette("d9b04a e8c766 f0d98a c99a36"),  # 1 bright gold
+        palette("1b2f6b 243f86 152452 2f52a0"),  # 2 lapis
+        palette("2b7f8c 3a9aa0 1f6478 58b3ae"),  # 3 turquoise
+        palette("2f5d34 3f7a3e 587f34 234a2e"),  # 4 green
+        palette("e8e0cc d8cdb5 f1ebdc c8bda6"),  # 5 marble
+        palette("9c2a23 b83a2a 7c1f20 c9543a"),  # 6 red
+        palette("5a1f24 6d2629 47181f 7d3330"),  # 7 porphyry
+    ]
+)
 
 
 def _scroll(label, x, y) -> None:
@@ -125,7 +133,10 @@ def contour_distance(label: np.ndarray) -> np.ndarray:
     while jump:
         for dy in (-jump, 0, jump):
             for dx in (-jump, 0, jump):
-                other = np.clip(row + dy, 0, height - 1), np.clip(column + dx, 0, width - 1)
+                other = (
+                    np.clip(row + dy, 0, height - 1),
+                    np.clip(column + dx, 0, width - 1),
+                )
                 new_row, new_column = near_row[other], near_column[other]
                 new = np.hypot(new_row - row, new_column - column)
                 better = new < np.hypot(near_row - row, near_column - column)
@@ -154,7 +165,9 @@ def assign(seeds: np.ndarray, turns: np.ndarray, height: int, width: int) -> Sto
         window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         dx, dy = columns + np.float32(0.5 - x), (rows + np.float32(0.5 - y))[:, None]
         cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-        gap = np.maximum(np.abs(dx * cos + dy * sin), np.abs(dy * cos - dx * sin)) / half
+        gap = (
+            np.maximum(np.abs(dx * cos + dy * sin), np.abs(dy * cos - dx * sin)) / half
+        )
         nearest, second = stones.nearest[window], stones.second[window]
         np.minimum(second, np.maximum(nearest, gap), out=second)
         closer = gap < nearest
@@ -171,7 +184,9 @@ def settle(field: np.ndarray, rng, rounds: int) -> tuple[np.ndarray, np.ndarray]
     """
     height, width = field.shape
     side = TILE * width
-    x, y = np.meshgrid(np.arange(side / 2, width, side), np.arange(side / 2, height, side))
+    x, y = np.meshgrid(
+        np.arange(side / 2, width, side), np.arange(side / 2, height, side)
+    )
     seeds = np.stack([x.ravel(), y.ravel()], axis=1)
     seeds = seeds + rng.uniform(-0.4, 0.4, seeds.shape) * side
     columns, rows = pixels(height, width)
@@ -179,7 +194,9 @@ def settle(field: np.ndarray, rng, rounds: int) -> tuple[np.ndarray, np.ndarray]
         turns = _at(field, seeds)
         number = assign(seeds, turns, height, width).number.ravel()
         count = np.bincount(number, minlength=len(seeds))
-        sums = [np.bincount(number, axis.ravel(), len(seeds)) for axis in (columns, rows)]
+        sums = [
+            np.bincount(number, axis.ravel(), len(seeds)) for axis in (columns, rows)
+        ]
         middle = np.stack(sums, axis=1) / np.maximum(count, 1)[:, None]
         seeds = np.where(count[:, None] > 0, middle, seeds)
     return seeds, _at(field, seeds)
@@ -209,13 +226,17 @@ def mosaic(size: int = 768) -> np.ndarray:
     seeds, turns = settle(field, rng, 14)
     wide, tall = width * SCALE, height * SCALE
     stones = assign(seeds * SCALE, turns, tall, wide)
-    return shrink(_lit(stones, _tones(design(tall, wide), seeds * SCALE, rng), turns), SCALE)
+    return shrink(
+        _lit(stones, _tones(design(tall, wide), seeds * SCALE, rng), turns), SCALE
+    )
 
 
 def _tones(label, seeds, rng):
     number = _at(label, seeds)
-    pick = np.array(PALETTE)[number, rng.integers(0, 4, len(seeds))]
-    pick = pick * rng.normal(1, 0.09, (len(seeds), 1)) + rng.normal(0, 0.015, pick.shape)
+    pick = PALETTE[number, rng.integers(0, 4, len(seeds))]
+    pick = pick * rng.normal(1, 0.09, (len(seeds), 1)) + rng.normal(
+        0, 0.015, pick.shape
+    )
     # Gold leaf under glass is set at a slant: some stones flash, others go dark.
     flash = np.where(number <= 1, rng.normal(1.0, 0.20, len(seeds)), 1.0)
     return np.clip(pick * np.clip(flash, 0.5, 1.45)[:, None], 0.02, 1)
@@ -225,7 +246,9 @@ def _lit(stones: Stones, tones, turns) -> np.ndarray:
     height, width = stones.number.shape
     x, y = pixels(height, width)
     uneven = 0.10 * (fractal(x / 9, y / 9, 3, seed=7) - 0.5)
-    gap = np.minimum(stones.second - stones.nearest + uneven, (1.18 - stones.nearest) * 2)
+    gap = np.minimum(
+        stones.second - stones.nearest + uneven, (1.18 - stones.nearest) * 2
+    )
     stone = smoothstep(0.10, 0.26, gap)
     height_map = smoothstep(0.08, 0.62, gap)
     down, across = np.gradient(blur(height_map, 0.8))

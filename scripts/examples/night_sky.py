@@ -93,8 +93,12 @@ def guide(height: int, width: int) -> np.ndarray:
     far, near = hills(x)
     mist = smoothstep(0.05, 0.0, far - y)
     tone = mix(tone, colour("9cc7cf"), 0.55 * mist)
-    tone = mix(tone, _land(x, y, far, "1c3a5e 2f5f7c"), smoothstep(-0.003, 0.003, y - far))
-    return mix(tone, _land(x, y, near, "12261f 2f5236"), smoothstep(-0.003, 0.003, y - near))
+    tone = mix(
+        tone, _land(x, y, far, "1c3a5e 2f5f7c"), smoothstep(-0.003, 0.003, y - far)
+    )
+    return mix(
+        tone, _land(x, y, near, "12261f 2f5236"), smoothstep(-0.003, 0.003, y - near)
+    )
 
 
 def _moon(tone, x, y):
@@ -111,7 +115,9 @@ def _land(x, y, edge, tones: str):
     return mix(dark, light, rows * smoothstep(0.14, 0.0, y - edge))
 
 
-def strokes(canvas: paint.Canvas, rng, below, count: int, length: float, breadth: float):
+def strokes(
+    canvas: paint.Canvas, rng, below, count: int, length: float, breadth: float
+):
     """One coat of strokes over the whole canvas, in the colours of ``below``."""
     height, width = canvas.relief.shape
     x, y = rng.uniform(0, width, count), rng.uniform(0, height, count)
@@ -134,7 +140,10 @@ def village(canvas: paint.Canvas, rng) -> None:
         walls = [((x, foot + 0.004), (x, foot - tall)) for x in columns]
         _dabs(canvas, rng, walls, breadth / 5, wall)
         peak = (left + breadth * 0.5, foot - 1.75 * tall)
-        eaves = [(left + share * breadth, foot - 0.85 * tall) for share in np.linspace(-0.15, 1.15, 8)]
+        eaves = [
+            (left + share * breadth, foot - 0.85 * tall)
+            for share in np.linspace(-0.15, 1.15, 8)
+        ]
         roof = colour(("7a3b30", "523048", "8f4f35", "2b3554")[rng.integers(4)])
         _dabs(canvas, rng, [(eave, peak) for eave in eaves], tall / 5, roof)
         if rng.random() < 0.75:
@@ -148,15 +157,18 @@ def poplar(canvas: paint.Canvas, rng) -> None:
     """Two dark trees like flames on the left, of strokes that lick upwards."""
     share = np.linspace(0, 1, 12)
     for centre, tall, girth in ((0.165, 0.40, 0.040), (0.115, 0.64, 0.052)):
-        for start in np.sort(rng.uniform(0, 0.9, 330)):
-            spread = girth * (1 - start) ** 0.6 * min(1, 0.55 + 2 * start)
+        for start in np.sort(rng.uniform(0, 0.93, 330)):
+            spread = girth * (1 - start) ** 0.85 * min(1, 0.55 + 2 * start)
             side = rng.uniform(-1, 1)
             rise = start + (1 - start) * 0.42 * share
             lick = 0.012 * np.sin(14 * rise + 2.5 * side) * (1 - rise) ** 0.3
             x = centre + side * spread * (1 - 0.85 * share**1.3) + lick
             path = np.stack([x, 0.81 - tall * rise], axis=1)
-            tone = colour(("0d1f1c", "17332a", "2d5234", "4a5528", "101a38")[rng.integers(5)])
-            _paths(canvas, rng, path[None], rng.uniform(0.004, 0.010), tone)
+            tone = colour(
+                ("0d1f1c", "17332a", "2d5234", "4a5528", "101a38")[rng.integers(5)]
+            )
+            breadth = rng.uniform(0.004, 0.010) * (1 - 0.6 * start)
+            _paths(canvas, rng, path[None], breadth, tone)
 
 
 def _dabs(canvas, rng, ends, breadth: float, tone) -> None:

@@ -202,7 +202,7 @@ def visibility(solids, points, toward, *, sharpness: float, steps: int = 28):
     return seen
 
 
-def normals(solid: Solid, points: np.ndarray, step: float = 0.004) -> np.ndarray:
+def normals(solid: Solid, points: np.ndarray, step: float) -> np.ndarray:
     """Unit normals of one solid at points (n, 3), by tetrahedral differences."""
     corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], np.float32)
     local = points - solid.centre

@@ -3,23 +3,20 @@
 x runs along the river, y up from the water, z away from it into the town.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from .fields import colour
+from .fields import colour, palette
 
 QUAY = 3.0  # height of the quay above the water
-FACADES = 5.0  # how far the first houses stand behind the edge of the quay
-PLASTER = [
-    colour(text)
-    for text in (
-        "dcc48c c98b4e d9a884 b9c2a4 c4734f d8c7a2 9fb0b8 c99f4e b4644a c7a98e"
-        " e0cf9f 8fa386 d39a88 b99568"
-    ).split()
-]
-ROOFS = [colour(text) for text in "8e4a33 9a5238 7d4433 a35f44 6f4437".split()]
-SHIRTS = [colour(text) for text in "e6e0d2 8c3b32 37475c c9b58a 5b6b58 d9c9b0".split()]
+PLASTER = palette(
+    "dcc48c c98b4e d9a884 b9c2a4 c4734f d8c7a2 9fb0b8"
+    " c99f4e b4644a c7a98e e0cf9f 8fa386 d39a88 b99568"
+)
+ROOFS = palette("8e4a33 9a5238 7d4433 a35f44 6f4437")
+SHIRTS = palette("e6e0d2 8c3b32 37475c c9b58a 5b6b58 d9c9b0")
 RIGHT, UP, BACK = np.eye(3)
 
 
@@ -72,28 +69,19 @@ def house(
     def at(across: float, up: float, along: float) -> np.ndarray:
         return np.asarray(origin) + across * right + up * UP + along * back
 
-    ridge = eave + rise
-    gables = [
-        [at(0, 0, z), at(width, 0, z), at(width, eave, z), at(width / 2, ridge, z)]
-        + [at(0, eave, z)]
-        for z in (0, depth)
-    ]
-    sides = [
-        [at(x, 0, 0), at(x, 0, depth), at(x, eave, depth), at(x, eave, 0)]
-        for x in (0, width)
-    ]
+    half, ridge = width / 2, eave + rise
+    outline = [(0, 0), (width, 0), (width, eave), (half, ridge), (0, eave)]
+    walls = [[at(x, y, z) for x, y in outline] for z in (0, depth)]
+    for x in (0, width):
+        walls.append([at(x, 0, 0), at(x, 0, depth), at(x, eave, depth), at(x, eave, 0)])
     over, lift = 0.32, 0.10
-    low = eave - over * rise / (width / 2) + lift
-    tops = [
-        [at(x, low, -over), at(x, low, depth + over)]
-        + [
-            at(width / 2, ridge + lift, depth + over),
-            at(width / 2, ridge + lift, -over),
-        ]
-        for x in (-over, width + over)
-    ]
-    walls = [Face(np.array(wall), material, plaster, eave) for wall in gables + sides]
-    return walls + [Face(np.array(top), "tiles", roof) for top in tops]
+    low, high = eave - over * rise / half + lift, ridge + lift
+    front, end = -over, depth + over
+    faces = [Face(np.array(wall), material, plaster, eave) for wall in walls]
+    for x in (-over, width + over):
+        slope = [at(x, low, front), at(x, low, end), at(half, high, end)]
+        faces.append(Face(np.array([*slope, at(half, high, front)]), "tiles", roof))
+    return faces
 
 
 def row_of_houses(
@@ -167,13 +155,13 @@ def church(x: float, z: float, ground: float) -> list[Face]:
     cornice = (x - over, top - 0.6, z - over), (x + side + over, top, z + side + over)
     faces += box(*cornice, "ashlar", stone * 1.1)
     middle = np.array([x + side / 2, top, z + side / 2])
-    clock = _ring(middle + [0, -3.2, -side / 2 - 0.06], 1.3, 12, RIGHT, UP)
+    clock = _ring(middle - (0, 3.2, side / 2 + 0.06), 1.3, 12, RIGHT, UP)
     faces.append(Face(clock, "wood", colour("20303f")))
-    dial = _ring(middle + [0, -3.2, -side / 2 - 0.09], 1.1, 12, RIGHT, UP)
+    dial = _ring(middle - (0, 3.2, side / 2 + 0.09), 1.1, 12, RIGHT, UP)
     faces.append(Face(dial, "wood", colour("e6d9a8")))
     foot = _ring(middle, side * 0.58, 8, RIGHT, BACK)
     for start, end in zip(foot, np.roll(foot, -1, axis=0), strict=True):
-        faces.append(Face(np.array([start, end, middle + [0, tip, 0]]), "slate", slate))
+        faces.append(Face(np.array([start, end, middle + (0, tip, 0)]), "slate", slate))
     return faces
 
 
@@ -196,7 +184,7 @@ def boat(x: float, z: float, heading: float, tone: np.ndarray) -> list[Face]:
         [at(-4.0, 0.2, -0.3), at(4.0, 0.2, -0.3), at(4.0, 0.2, 0.3), at(-4.0, 0.2, 0.3)]
     ]
     for side in (-1, 1):
-        for (a, ya, wa), (b, yb, wb) in zip(rim, rim[1:], strict=False):
+        for (a, ya, wa), (b, yb, wb) in pairwise(rim):
             low = [at(a * 0.93, 0, side * wa * 0.8), at(b * 0.93, 0, side * wb * 0.8)]
             faces.append([*low, at(b, yb, side * wb), at(a, ya, side * wa)])
     for end in (-1, 1):
@@ -204,18 +192,12 @@ def boat(x: float, z: float, heading: float, tone: np.ndarray) -> list[Face]:
         low = [at(a * 0.93, 0, -half * 0.8), at(a * 0.93, 0, half * 0.8)]
         faces.append([*low, at(a, up, half), at(a, up, -half)])
     hull = [Face(np.array(face, float), "wood", tone) for face in faces]
-    benches = [
-        Face(
-            np.array(
-                [at(b, 0.42, -0.6), at(b + 0.4, 0.42, -0.6)]
-                + [at(b + 0.4, 0.42, 0.6), at(b, 0.42, 0.6)]
-            ),
-            "wood",
-            colour("b08a5a"),
-        )
-        for b in (-2.0, -0.5, 1.0)
-    ]
-    return hull + benches
+    bench = colour("b08a5a")
+    for b in (-2.0, -0.5, 1.0):
+        near, far = [at(b, 0.42, w) for w in (-0.6, 0.6)], [b + 0.4, 0.42]
+        corners = np.array([near[0], at(*far, -0.6), at(*far, 0.6), near[1]])
+        hull.append(Face(corners, "wood", bench))
+    return hull
 
 
 def quay(start: float, stop: float) -> list[Face]:
@@ -240,7 +222,9 @@ def foliage(rng, centres, sizes, tone: np.ndarray, count: int) -> Leaves:
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     spread = sizes[which] * rng.uniform(0.3, 1.0, count) ** 0.4
     places = centres[which] + outward * spread[:, None] * [1.1, 0.8, 1.1]
-    light = rng.normal(1, 0.2, (count, 1)) * rng.uniform(0.8, 1.2, (len(sizes), 1))[which]
+    light = (
+        rng.normal(1, 0.2, (count, 1)) * rng.uniform(0.8, 1.2, (len(sizes), 1))[which]
+    )
     tones = (tone + rng.normal(0, 0.02, (count, 3))) * light
     from_middle = centres[which] - middle
     from_middle /= np.linalg.norm(from_middle, axis=1, keepdims=True) + 1e-6
@@ -257,17 +241,23 @@ def tree(rng, base, height: float, radius: float, tone: np.ndarray) -> Leaves:
     # Narrower towards the top.
     taper = 1 - 0.35 * np.clip(clumps[:, 1:2] / (height * 0.38), -0.4, 1)
     clumps *= np.concatenate([taper, np.ones_like(taper), taper], axis=1)
-    centres = np.asarray(base) + [0, height * 0.58, 0] + clumps
+    centres = np.add(base, (0, height * 0.58, 0)) + clumps
     sizes = radius * rng.uniform(0.14, 0.34, 60)
     return foliage(rng, centres, sizes, tone, int(900 * radius * height**0.5))
 
 
-def hedge(rng, start: float, stop: float, up: float, z: float, tone, fall=0.0) -> Leaves:
+def hedge(
+    rng, start: float, stop: float, up: float, z: float, tone, fall=0.0
+) -> Leaves:
     """Shrubs in a row, or with ``fall`` > 0 creepers that hang down the quay."""
     count = int((stop - start) * 7)
     x = rng.uniform(start, stop, count)
     swell = 0.5 + 0.5 * np.sin(x * 1.7 + start) * np.sin(x * 0.6)
-    y = up + rng.uniform(0, 0.9, count) * swell - fall * rng.uniform(0, 1, count) ** 2 * swell
+    y = (
+        up
+        + rng.uniform(0, 0.9, count) * swell
+        - fall * rng.uniform(0, 1, count) ** 2 * swell
+    )
     centres = np.stack([x, y, z + rng.normal(0, 0.15, count)], axis=1)
     return foliage(rng, centres, rng.uniform(0.12, 0.38, count), tone, count * 80)
 

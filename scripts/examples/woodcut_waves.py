@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .fields import blur, colour, fractal, mix, noise, pixels, sample, shrink
-from .fields import smoothstep
+from .fields import colour, fractal, mix, noise, pixels, sample, shrink, smoothstep
 
 SCALE = 3
 ASPECT = 0.72
@@ -59,7 +58,9 @@ def spline(points, count: int = 160) -> np.ndarray:
     low, t = place.astype(int), (place % 1)[:, None]
     a, b, c, d = (knots[low + step] for step in range(4))
     return 0.5 * (
-        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
+        2 * b
+        + (c - a) * t
+        + (2 * a - 5 * b + 4 * c - d) * t**2
         + (3 * b - a - 3 * c + d) * t**3
     )
 
@@ -80,10 +81,14 @@ def breaker(block: Block, rng, back, face, *, stripes: int, claw: float) -> None
         swell = 0.55 + 0.35 * np.sin(np.pi * np.clip(along * 1.1, 0, 1))
         weight = gap * swell * (0.45 if tone is KEY else 0.85)
         stop = int(len(path) * rng.uniform(0.86, 0.98))
-        block.cut(path[:stop], (weight * np.clip((1.02 - along) * 5, 0, 1))[:stop], tone)
+        block.cut(
+            path[:stop], (weight * np.clip((1.02 - along) * 5, 0, 1))[:stop], tone
+        )
     block.cut(back, 0.004, KEY)
     block.cut(face, 0.004, KEY)
-    crest = np.concatenate([back[int(len(back) * 0.42) :], face[: int(len(face) * 0.60) : -1]])
+    crest = np.concatenate(
+        [back[int(len(back) * 0.42) :], face[: int(len(face) * 0.60) : -1]]
+    )
     foam(block, rng, crest, claw)
 
 
@@ -99,7 +104,9 @@ def foam(block: Block, rng, crest: np.ndarray, claw: float) -> None:
         knuckles.append((x, y, claw * strength * rng.uniform(0.32, 0.55)))
         for _ in range(2):
             turn = rng.uniform(0.1, 1.3)
-            claws.append(_claw(rng, x, y, claw * strength * rng.uniform(0.8, 1.5), turn))
+            claws.append(
+                _claw(rng, x, y, claw * strength * rng.uniform(0.8, 1.5), turn)
+            )
     rim = 0.0045
     for path, thick in claws:
         block.cut(path, thick + rim * np.clip(thick / thick.max() * 3, 0.5, 1), KEY)
@@ -117,7 +124,9 @@ def _claw(rng, x: float, y: float, size: float, turn: float):
     share = np.linspace(0, 1, 14)
     bend = turn + rng.uniform(0.8, 1.7) * share
     step = size / 13
-    path = np.stack([x + np.cumsum(np.cos(bend)) * step, y + np.cumsum(np.sin(bend)) * step], 1)
+    path = np.stack(
+        [x + np.cumsum(np.cos(bend)) * step, y + np.cumsum(np.sin(bend)) * step], 1
+    )
     return path, size * 0.34 * (1 - share) ** 0.7 + 1e-4
 
 
@@ -128,7 +137,9 @@ def _curl(block: Block, rng, x: float, y: float, radius: float) -> None:
     block.cut(path, 0.0022 * np.sin(np.linspace(0.1, 3.0, 16)), MIDDLE)
 
 
-def swell(block: Block, rng, crest, *, lines: int, pitch: float, tone, claw: float) -> None:
+def swell(
+    block: Block, rng, crest, *, lines: int, pitch: float, tone, claw: float
+) -> None:
     """A rolling wave below a crest, engraved with lines that flatten with depth."""
     crest = spline(crest)
     foot = np.array([[crest[-1, 0], 2.0], [crest[0, 0], 2.0]])
@@ -167,46 +178,114 @@ def compose(width: int, height: int) -> Image.Image:
     _clouds(block)
     _island(block)
     swell(
-        block, rng,
-        [(-0.05, 0.50), (0.3, 0.53), (0.55, 0.515), (0.75, 0.49), (0.9, 0.50), (1.05, 0.47)],
-        lines=20, pitch=0.0075, tone=LIGHT, claw=0,
+        block,
+        rng,
+        [
+            (-0.05, 0.50),
+            (0.3, 0.53),
+            (0.55, 0.515),
+            (0.75, 0.49),
+            (0.9, 0.50),
+            (1.05, 0.47),
+        ],
+        lines=20,
+        pitch=0.0075,
+        tone=LIGHT,
+        claw=0,
     )
     breaker(
-        block, rng,
+        block,
+        rng,
         [(1.16, 0.62), (1.08, 0.47), (0.99, 0.385), (0.90, 0.375), (0.845, 0.435)],
         [(0.74, 0.66), (0.84, 0.61), (0.905, 0.545), (0.905, 0.475), (0.845, 0.435)],
-        stripes=14, claw=0.022,
+        stripes=14,
+        claw=0.022,
     )
     breaker(
-        block, rng,
-        [(-0.12, 0.78), (-0.02, 0.46), (0.09, 0.25), (0.23, 0.125), (0.38, 0.10), (0.49, 0.155), (0.55, 0.27)],
-        [(0.70, 0.76), (0.50, 0.665), (0.375, 0.53), (0.335, 0.40), (0.375, 0.29), (0.455, 0.245), (0.55, 0.27)],
-        stripes=30, claw=0.040,
+        block,
+        rng,
+        [
+            (-0.12, 0.78),
+            (-0.02, 0.46),
+            (0.09, 0.25),
+            (0.23, 0.125),
+            (0.38, 0.10),
+            (0.49, 0.155),
+            (0.55, 0.27),
+        ],
+        [
+            (0.70, 0.76),
+            (0.50, 0.665),
+            (0.375, 0.53),
+            (0.335, 0.40),
+            (0.375, 0.29),
+            (0.455, 0.245),
+            (0.55, 0.27),
+        ],
+        stripes=30,
+        claw=0.040,
     )
     spray(block, rng, 0.55, 0.25, 0.20, 110)
     spray(block, rng, 0.845, 0.42, 0.09, 40)
     swell(
-        block, rng,
-        [(-0.05, 0.66), (0.08, 0.63), (0.22, 0.66), (0.45, 0.69), (0.62, 0.635), (0.76, 0.575), (0.9, 0.625), (1.05, 0.66)],
-        lines=24, pitch=0.0075, tone=MIDDLE, claw=0.026,
+        block,
+        rng,
+        [
+            (-0.05, 0.66),
+            (0.08, 0.63),
+            (0.22, 0.66),
+            (0.45, 0.69),
+            (0.62, 0.635),
+            (0.76, 0.575),
+            (0.9, 0.625),
+            (1.05, 0.66),
+        ],
+        lines=24,
+        pitch=0.0075,
+        tone=MIDDLE,
+        claw=0.026,
     )
     swell(
-        block, rng,
-        [(-0.05, 0.64), (0.10, 0.575), (0.20, 0.60), (0.38, 0.685), (0.62, 0.705), (1.05, 0.67)],
-        lines=20, pitch=0.0085, tone=DEEP, claw=0.030,
+        block,
+        rng,
+        [
+            (-0.05, 0.64),
+            (0.10, 0.575),
+            (0.20, 0.60),
+            (0.38, 0.685),
+            (0.62, 0.705),
+            (1.05, 0.67),
+        ],
+        lines=20,
+        pitch=0.0085,
+        tone=DEEP,
+        claw=0.030,
     )
     return block.sheet
 
 
 def _clouds(block: Block) -> None:
-    for y, left, right, thick in ((0.10, 0.60, 0.98, 0.012), (0.135, 0.68, 1.05, 0.009), (0.355, 0.56, 0.86, 0.008)):
+    for y, left, right, thick in (
+        (0.10, 0.60, 0.98, 0.012),
+        (0.135, 0.68, 1.05, 0.009),
+        (0.355, 0.56, 0.86, 0.008),
+    ):
         x = np.linspace(left, right, 60)
         path = np.stack([x, y + 0.004 * np.sin(x * 30)], 1)
         block.cut(path, thick * np.sin(np.linspace(0.05, 3.09, 60)) ** 0.4, FOAM)
 
 
 def _island(block: Block) -> None:
-    top = spline([(0.50, 0.525), (0.57, 0.50), (0.62, 0.465), (0.655, 0.455), (0.70, 0.485), (0.79, 0.525)])
+    top = spline(
+        [
+            (0.50, 0.525),
+            (0.57, 0.50),
+            (0.62, 0.465),
+            (0.655, 0.455),
+            (0.70, 0.485),
+            (0.79, 0.525),
+        ]
+    )
     block.fill(top, DEEP)
     for index in range(5):
         drop = np.array([[0.002 * index, 0.010 + 0.010 * index]])
@@ -220,8 +299,13 @@ def woodcut_waves(size: int = 768) -> np.ndarray:
     x, y = pixels(height, width)
     # The knife and the damp paper make every edge a little uneven.
     unit = width / 768
-    shift = [1.7 * unit * (fractal(x / (7 * unit), y / (7 * unit), 2, seed=s) - 0.5) for s in (1, 2)]
-    return shrink(_printed(sample(flat, x + shift[0], y + shift[1]), x / width, y / width), SCALE)
+    shift = [
+        1.7 * unit * (fractal(x / (7 * unit), y / (7 * unit), 2, seed=s) - 0.5)
+        for s in (1, 2)
+    ]
+    return shrink(
+        _printed(sample(flat, x + shift[0], y + shift[1]), x / width, y / width), SCALE
+    )
 
 
 def _printed(flat: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -97,7 +97,12 @@ def strokes(rng: np.random.Generator, size: int) -> np.ndarray:
         column, row = rng.integers(0, size, 2)
         colour = ground[row, column] + rng.normal(0, 0.12, 3) + rng.normal(0, 0.08)
         step = length / 2 * np.exp(1j * direction[row, column])
-        ends = (column - step.real, row - step.imag, column + step.real, row + step.imag)
+        ends = (
+            column - step.real,
+            row - step.imag,
+            column + step.real,
+            row + step.imag,
+        )
         fill = tuple(int(value) for value in _unit(colour) * 255)
         draw.line(ends, fill, int(rng.integers(1, width + 1)))
     return np.asarray(picture, np.float32) / 255
