@@ -117,6 +117,7 @@ def train(
     teacher = distill.make_teacher(teacher_weights, calibration)
     network = distill.student_network(plan.widths, teacher.network)
     trained = distill.initial(jax.random.key(plan.seed), network, teacher)
+    trained = distill.fit_maps(network, trained, teacher, calibration)
     optimise = distill.optimiser(plan.learning_rate, plan.steps)
     state, step = optimise.init(trained), distill.make_step(network, optimise)
     start, recent = time.monotonic(), []

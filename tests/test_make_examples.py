@@ -123,17 +123,17 @@ def test_styles_differ_in_palette(shipped):
     assert min(gaps) > 0.05
 
 
-def test_script_writes_one_picture_with_the_same_bytes_as_the_maker(tmp_path):
+def test_script_writes_the_picture_of_its_maker_with_the_same_bytes_twice(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "make_examples.py")]
-    options = ["--only", "mosaic", "--size", "64", "--out", str(tmp_path)]
+    options = ["--only", "woodcut_waves", "--size", "64", "--out", str(tmp_path)]
     first = subprocess.run(command + options, check=True, capture_output=True)
-    written = (tmp_path / "mosaic.jpg").read_bytes()
+    written = (tmp_path / "woodcut_waves.jpg").read_bytes()
     subprocess.run(command + options, check=True, capture_output=True)
-    assert (tmp_path / "mosaic.jpg").read_bytes() == written
-    assert b"mosaic.jpg" in first.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["mosaic.jpg"]
+    assert (tmp_path / "woodcut_waves.jpg").read_bytes() == written
+    assert b"woodcut_waves.jpg" in first.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["woodcut_waves.jpg"]
     picture = np.asarray(Image.open(io.BytesIO(written)), np.float32) / 255
-    assert np.abs(picture - PICTURES["mosaic"](64)).mean() < 0.03
+    assert np.abs(picture - PICTURES["woodcut_waves"](64)).mean() < 0.03
 
 
 def test_colour_reads_hexadecimal():

@@ -9,7 +9,7 @@ network's parameters are arguments, so that changing them compiles nothing anew 
 ``jax.vmap`` can sweep any of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -100,8 +100,8 @@ def loss_weights(
     alpha: float,
     beta: float,
     tv: float = 0.0,
-    content: dict[str, float],
-    style: dict[str, float],
+    content: Mapping[str, float],
+    style: Mapping[str, float],
 ) -> LossWeights:
     """``LossWeights`` of plain numbers, as float32 arrays."""
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
+def smoothstep(low, high, value) -> np.ndarray:
     """Smooth ramp from 0 at ``low`` to 1 at ``high``; either may be the larger."""
     ramp = np.clip((value - low) / (high - low), 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
@@ -34,7 +34,7 @@ def hashed(*keys, seed: int = 0) -> np.ndarray:
         state = (state ^ words) * np.uint32(0x85EBCA6B)
         state = (state ^ (state >> np.uint32(13))) * np.uint32(0xC2B2AE35)
         state = state ^ (state >> np.uint32(16))
-    return (state >> np.uint32(8)).astype(np.float32) / np.float32(2**24)
+    return np.asarray(state >> np.uint32(8), np.float32) / np.float32(2**24)
 
 
 def noise(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -63,7 +63,11 @@ def _cross(ax, ay, bx, by):
 
 
 def draw_particles(
-    buffer: Buffer, centres: np.ndarray, radii: np.ndarray, first: int, project
+    buffer: Buffer,
+    centres: np.ndarray,
+    radii: Callable[[np.ndarray], np.ndarray],
+    first: int,
+    project: Projection,
 ) -> None:
     """Draw particles (n, 3) as discs; ``radii`` is called with q, gives pixels."""
     x, y, q = project(centres)

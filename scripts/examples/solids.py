@@ -206,9 +206,8 @@ def normals(solid: Solid, points: np.ndarray, step: float) -> np.ndarray:
     """Unit normals of one solid at points (n, 3), by tetrahedral differences."""
     corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], np.float32)
     local = points - solid.centre
-    total = sum(
-        solid.distance(local + step * corner)[:, None] * corner for corner in corners
-    )
+    gaps = [solid.distance(local + step * corner) for corner in corners]
+    total = np.stack(gaps, axis=1) @ corners
     return total / (length(total)[:, None] + 1e-9)
 
 

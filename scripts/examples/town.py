@@ -115,7 +115,7 @@ def town(size: int = 768) -> np.ndarray:
     """The picture, float sRGB in [0, 1]; ``size`` is its width."""
     width, height = size * SCALE, int(size * ASPECT) * SCALE
     scene = town_scene.build()
-    lights = hang(scene)
+    lights = hang(scene, step=0.07 * 768 / size)
     columns, rows = pixels(height, width)
     right = (columns / width - 0.5) / FOCUS
     up = (height * HORIZON - rows) / (width * FOCUS)

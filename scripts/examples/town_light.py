@@ -29,10 +29,10 @@ class Lights(NamedTuple):
     sky: list[tuple[np.ndarray, Lamp]]
 
 
-def hang(scene: Scene) -> Lights:
-    """All the lamps that light the scene."""
-    sky = [(direction, lamp(scene, direction, 0.3)) for direction in _hemisphere(16)]
-    return Lights(lamp(scene, SUN, 0.07), sky)
+def hang(scene: Scene, step: float) -> Lights:
+    """All the lamps that light the scene; ``step`` is the grain of the shadows in m."""
+    sky = [(ray, lamp(scene, ray, 4 * step)) for ray in _hemisphere(16)]
+    return Lights(lamp(scene, SUN, step), sky)
 
 
 def _hemisphere(count: int) -> list[np.ndarray]:

@@ -149,7 +149,7 @@ def church(x: float, z: float, ground: float) -> list[Face]:
     nave = {"width": 14.0, "depth": 30.0, "eave": 13.0, "rise": 11.0}
     look = {"plaster": stone, "roof": ROOFS[0], "material": "church"}
     faces = house((x + 8, ground, z + 3), BACK, RIGHT, **nave, **look)
-    side, height, tip = 8.0, 25.0, 19.0
+    side, height, tip = 8.0, 25.5, 17.0
     faces += box((x, ground, z), (x + side, ground + height, z + side), "church", stone)
     top, over = ground + height, 0.5
     cornice = (x - over, top - 0.6, z - over), (x + side + over, top, z + side + over)
@@ -159,9 +159,10 @@ def church(x: float, z: float, ground: float) -> list[Face]:
     faces.append(Face(clock, "wood", colour("20303f")))
     dial = _ring(middle - (0, 3.2, side / 2 + 0.09), 1.1, 12, RIGHT, UP)
     faces.append(Face(dial, "wood", colour("e6d9a8")))
+    peak = middle - (0, -tip, 0)
     foot = _ring(middle, side * 0.58, 8, RIGHT, BACK)
     for start, end in zip(foot, np.roll(foot, -1, axis=0), strict=True):
-        faces.append(Face(np.array([start, end, middle + (0, tip, 0)]), "slate", slate))
+        faces.append(Face(np.array([start, end, peak]), "slate", slate))
     return faces
 
 
@@ -193,10 +194,10 @@ def boat(x: float, z: float, heading: float, tone: np.ndarray) -> list[Face]:
         faces.append([*low, at(a, up, half), at(a, up, -half)])
     hull = [Face(np.array(face, float), "wood", tone) for face in faces]
     bench = colour("b08a5a")
-    for b in (-2.0, -0.5, 1.0):
-        near, far = [at(b, 0.42, w) for w in (-0.6, 0.6)], [b + 0.4, 0.42]
-        corners = np.array([near[0], at(*far, -0.6), at(*far, 0.6), near[1]])
-        hull.append(Face(corners, "wood", bench))
+    for a in (-2.0, -0.5, 1.0):
+        corners = (a, -0.6), (a + 0.4, -0.6), (a + 0.4, 0.6), (a, 0.6)
+        seat = np.array([at(along, 0.42, across) for along, across in corners])
+        hull.append(Face(seat, "wood", bench))
     return hull
 
 

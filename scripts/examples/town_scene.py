@@ -40,13 +40,9 @@ HEDGES = (
 )
 # z, ground, height of the eaves and first x of each row of houses.
 ROWS = ((5.0, 3.0, 11.5, -62), (24.0, 9.0, 12.0, -62), (42.0, 15.0, 11.0, -40))
-MATERIALS = ("plaster", "timber", "dormer", "church", "tiles", "slate") + (
-    "stone",
-    "ashlar",
-    "brick",
-    "paving",
-    "wood",
-    "leaf",
+MATERIALS = (
+    *("plaster", "timber", "dormer", "church", "tiles", "slate"),
+    *("stone", "ashlar", "brick", "paving", "wood", "leaf"),
 )
 
 
@@ -70,7 +66,7 @@ def build(seed: int = 4) -> Scene:
     faces = town_mesh.quay(-80, 220)
     for z, ground, height, start in ROWS:
         faces += town_mesh.row_of_houses(rng, start, 220, z, ground, height)
-    faces += town_mesh.church(14.0, 36.0, 12.0)
+    faces += town_mesh.church(14.0, 36.0, 13.5)
     for x, z, heading, tone in BOATS:
         faces += town_mesh.boat(x, z, heading, colour(tone))
     for x, z, height, _, _ in TREES:

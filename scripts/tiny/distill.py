@@ -119,6 +119,35 @@ def initial(key: jax.Array, network: Network, teacher: Teacher) -> Trained:
     return Trained(student, maps)
 
 
+def fit_maps(network: Network, trained: Trained, teacher: Teacher, pictures) -> Trained:
+    """Replace the maps by the least-squares ones on pictures ``(n, h, w, 3)``.
+
+    A start from which the student's gradient means something at the first step.
+    """
+    # Ridge: random filters of the student may repeat each other, or never fire.
+    sums = [_normal_equations(network, trained.student, teacher, x) for x in pictures]
+    maps = {}
+    for layer, (inner, cross) in _sum(sums).items():
+        ridge = 1e-3 * jnp.trace(inner) / len(inner)
+        solved = jnp.linalg.solve(inner + ridge * jnp.eye(len(inner)), cross)
+        maps[layer] = {"matrix": solved[:-1], "offset": solved[-1]}
+    return trained._replace(maps=maps)
+
+
+def _normal_equations(network, student, teacher, picture):
+    ours = network(student, picture, network.layers)
+    wanted = _scaled_responses(
+        teacher.network, teacher.params, teacher.scale, picture
+    )
+    equations = {}
+    for layer in network.layers:
+        rows = ours[layer].reshape(-1, ours[layer].shape[-1])
+        rows = jnp.concatenate([rows, jnp.ones((len(rows), 1))], 1)
+        targets = wanted[layer].reshape(len(rows), -1)
+        equations[layer] = rows.T @ rows, rows.T @ targets
+    return equations
+
+
 def squared_errors(
     network: Network,
     trained: Trained,
@@ -216,11 +245,15 @@ def held_out_errors(
         _moments(network, teacher.network, trained, tuple(teacher)[1:], picture)
         for picture in pictures
     ]
-    sums = jax.tree.map(lambda *values: sum(values), *measured)
+    sums = _sum(measured)
     return {
         layer: float(m["error"] / (m["power"] - (m["sum"] ** 2).sum() / m["count"]))
         for layer, m in sums.items()
     }
+
+
+def _sum(trees):
+    return jax.tree.map(lambda *values: sum(values), *trees)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
