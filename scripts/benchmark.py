@@ -79,7 +79,7 @@ def make_case(width: float, height: int, columns: int) -> Case:
         content_layers=("conv4_2",),
         style_layers=STYLE_LAYERS,
     )
-    layers = dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS))
+    layers: dict[str, float] = {k: 1 / len(STYLE_LAYERS) for k in STYLE_LAYERS}
     losses = loss_weights(alpha=1e-3, beta=1.0, content={"conv4_2": 1.0}, style=layers)
     problem = Problem(params, targets, losses)
     return Case(weights, Objective(network), problem, content, style, start)

@@ -88,7 +88,7 @@ def test_contents_have_the_tones_and_edges_of_a_photograph(shipped, name):
     assert np.mean(edges < 0.01) > 0.15
 
 
-def test_town_fades_with_distance_and_repeats_in_the_water(shipped):
+def test_town_has_a_smooth_sky_above_and_a_darker_river_below(shipped):
     light = brightness(shipped["town"])
     height = len(light)
     # Sky above is smoother than the houses, whose windows are in the middle.
