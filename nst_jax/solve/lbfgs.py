@@ -32,6 +32,7 @@ with warnings.catch_warnings():
     import jaxopt
 
 SHORTEN = 4.0
+LENGTHEN = 4.0
 DROP_HISTORY_AFTER = 3
 # A pair (s, y) is stored when the cosine of its angle exceeds this: below, rounding
 # decides its sign, and a negative one would turn the direction uphill.
@@ -93,7 +94,11 @@ class LBFGS(NamedTuple):
         restart = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
         restart |= state.evaluations == 0  # after the first evaluation, begin
         first_gamma = jnp.minimum(1.0, 1 / jnp.maximum(_l1(gradient), _tiny(gradient)))
-        gamma = jnp.where(stored, new.gamma, old.gamma)
+        # Where the curvature is negative no pair can be stored; with none at all the
+        # step would stay at its cautious first length for ever.
+        lost = accepted & ~jnp.any(old.rho_history != 0)
+        gamma = jnp.where(lost, LENGTHEN * old.gamma, old.gamma)
+        gamma = jnp.where(stored, new.gamma, gamma)
         step_size = jnp.where(accepted, 1.0, state.inner.step_size / SHORTEN)
         kept = new._replace(
             iter_num=jnp.where(stored, old.iter_num + 1, old.iter_num),

@@ -174,6 +174,19 @@ def test_a_refused_step_costs_no_stored_pair_and_poisons_none():
     assert records[-1].terms.total < 1e-4 * records[0].terms.total
 
 
+def test_negative_curvature_at_the_start_is_left_quickly():
+    """Far from the minimum d/(1 + d) of the squared distance d is concave."""
+
+    def saturated(picture, problem):
+        distance = jnp.sum((picture - problem) ** 2)
+        total = 1e3 * distance / (1 + distance)
+        return total, terms_of(total)
+
+    centre, start = jnp.full((4, 4, 3), 0.3), jnp.full((4, 4, 3), 5.0)
+    records = run(saturated, centre, LBFGS(5), start, 60)
+    assert records[-1].terms.total < 1e-3 * records[0].terms.total
+
+
 def test_the_last_record_is_the_best_picture():
     def bumpy(picture, problem):
         total, _ = gate(picture, problem)
