@@ -7,8 +7,8 @@ and, under ``vmap``, evaluate it several times per step.
 
 Around it stands a branch-free safeguard. A step that gives a loss which is not
 finite or far higher (``state.acceptable``) is undone, and the next one is four times
-shorter; three refusals in a row drop the history. While every step is accepted the
-iterates are exactly those of the unguarded method.
+shorter; three refusals in a row drop the history and go back to the best picture. While
+every step is accepted the iterates are exactly those of the unguarded method.
 """
 
 import warnings
@@ -23,6 +23,7 @@ from nst_jax.solve.state import (
     acceptable,
     advance,
     initial_state,
+    select,
 )
 from nst_jax.types import Image, Scalar
 
@@ -40,10 +41,17 @@ CURVATURE = 1e-6
 
 
 class Inner(NamedTuple):
-    """jaxopt's own state, and the step size the safeguard allows."""
+    """jaxopt's own state, and what the safeguard needs.
+
+    Attributes:
+        jaxopt: ``LbfgsState`` at the current picture.
+        step_size: the step size the safeguard allows.
+        best_gradient: gradient at the best picture, where a restart begins.
+    """
 
     jaxopt: Any
     step_size: Scalar
+    best_gradient: Image
 
 
 class LBFGS(NamedTuple):
@@ -60,20 +68,34 @@ class LBFGS(NamedTuple):
         shapes = jax.eval_shape(self._jaxopt(loss, 1.0).init_state, picture)
         inner = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         # gamma = 0: the first step evaluates the starting picture and stays there.
+        one = jnp.ones((), picture.dtype)
         return initial_state(
-            picture, shapes.aux, Inner(inner, jnp.ones((), picture.dtype))
+            picture, shapes.aux, Inner(inner, one, jnp.zeros_like(picture))
         )
 
     def step(self, loss: Loss, state: State) -> State:
         """One evaluation at ``x - t H g``; accepted, or undone and shortened."""
-        old = state.inner.jaxopt
+        inner = state.inner
         with jax.default_matmul_precision("highest"):
-            picture, new = self._jaxopt(loss, state.inner.step_size).update(
-                state.picture, old
+            picture, new = self._jaxopt(loss, inner.step_size).update(
+                state.picture, inner.jaxopt
             )
             accepted = acceptable(picture, new.value, new.grad, state)
-            inner = self._guard(state, new, accepted)
-        return advance(state, accepted, picture, new.aux, inner)
+            drop = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
+            better = accepted & (new.value < state.best_terms.total)
+            best_gradient = jnp.where(better, new.grad, inner.best_gradient)
+            gradient = jnp.where(accepted, new.grad, inner.jaxopt.grad)
+            gradient = jnp.where(drop, best_gradient, gradient)
+            # After the first evaluation there is nothing to drop, but all to begin.
+            begin = drop | (state.evaluations == 0)
+            kept = self._history(inner.jaxopt, new, gradient, accepted, begin)
+        step_size = jnp.where(accepted, 1.0, inner.step_size / SHORTEN)
+        kept = Inner(kept, step_size.astype(inner.step_size.dtype), best_gradient)
+        state = advance(state, accepted, picture, new.aux, kept)
+        return state._replace(
+            picture=jnp.where(drop, state.best_picture, state.picture),
+            terms=select(drop, state.best_terms, state.terms),
+        )
 
     def _jaxopt(self, loss: Loss, step_size) -> "jaxopt.LBFGS":
         # One row more than the history: the row that is written next is always a
@@ -86,55 +108,46 @@ class LBFGS(NamedTuple):
             history_size=self.history + 1,
         )
 
-    def _guard(self, state: State, new, accepted) -> Inner:
-        old = state.inner.jaxopt
+    def _history(self, old, new, gradient, accepted, begin):
+        """jaxopt's next state: the new pair stored or silenced, gamma chosen."""
         row = old.iter_num % (self.history + 1)
-        stored = accepted & self._curved(new, row)
-        gradient = jnp.where(accepted, new.grad, old.grad)
-        restart = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
-        restart |= state.evaluations == 0  # after the first evaluation, begin
-        first_gamma = jnp.minimum(1.0, 1 / jnp.maximum(_l1(gradient), _tiny(gradient)))
-        # Where the curvature is negative no pair can be stored; with none at all the
-        # step would stay at its cautious first length for ever.
-        lost = accepted & ~jnp.any(old.rho_history != 0)
-        gamma = jnp.where(lost, LENGTHEN * old.gamma, old.gamma)
-        gamma = jnp.where(stored, new.gamma, gamma)
-        step_size = jnp.where(accepted, 1.0, state.inner.step_size / SHORTEN)
+        stored = accepted & ~begin & self._curved(new, row)
         kept = new._replace(
             iter_num=jnp.where(stored, old.iter_num + 1, old.iter_num),
-            value=jnp.where(accepted, new.value, old.value),
+            value=jnp.zeros_like(old.value),  # ours is State.terms
             grad=gradient,
-            aux=jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new.aux, old.aux),
-            gamma=jnp.where(restart, first_gamma, gamma).astype(old.gamma.dtype),
-            rho_history=self._live_rows(new.rho_history, row, stored, restart),
+            aux=old.aux,
+            gamma=_gamma(old, new, gradient, accepted, stored, begin),
+            rho_history=self._live_rows(new.rho_history, row, stored, begin),
             # Whole rows are written, never whole histories: that would copy them.
             s_history=_clear_row(new.s_history, row, stored),
             y_history=_clear_row(new.y_history, row, stored),
         )
-        return Inner(
-            jax.tree.map(lambda a, b: a.astype(b.dtype), kept, old),
-            step_size.astype(state.inner.step_size.dtype),
-        )
+        return jax.tree.map(lambda a, b: a.astype(b.dtype), kept, old)
 
     def _curved(self, new, row) -> jax.Array:
         s, y = new.s_history[row], new.y_history[row]
         sy = jnp.vdot(s, y)
         return sy > CURVATURE * jnp.sqrt(jnp.vdot(s, s) * jnp.vdot(y, y))
 
-    def _live_rows(self, rho, row, stored, restart) -> jax.Array:
+    def _live_rows(self, rho, row, stored, begin) -> jax.Array:
         """rho = 0 marks a dead row, which the two-loop recursion passes over."""
         dead = jnp.where(stored, (row + 1) % (self.history + 1), row)
-        return jnp.where(restart, 0.0, rho.at[dead].set(0.0))
+        return jnp.where(begin, 0.0, rho.at[dead].set(0.0))
+
+
+def _gamma(old, new, gradient, accepted, stored, begin) -> Scalar:
+    """Scale of the first inverse Hessian."""
+    # Where the curvature is negative no pair can be stored; with none at all the step
+    # would stay at its cautious first length for ever.
+    lost = accepted & ~jnp.any(old.rho_history != 0)
+    gamma = jnp.where(lost, LENGTHEN * old.gamma, old.gamma)
+    gamma = jnp.where(stored, new.gamma, gamma)
+    l1 = jnp.sum(jnp.abs(gradient))
+    first = jnp.minimum(1.0, 1 / jnp.maximum(l1, jnp.finfo(l1.dtype).tiny))
+    return jnp.where(begin, first, gamma)
 
 
 def _clear_row(history, row, keep) -> jax.Array:
     # rho = 0 alone does not silence a row that holds inf or nan.
     return history.at[row].set(jnp.where(keep, history[row], 0.0))
-
-
-def _l1(x) -> Scalar:
-    return jnp.sum(jnp.abs(x))
-
-
-def _tiny(x) -> float:
-    return float(jnp.finfo(x.dtype).tiny)

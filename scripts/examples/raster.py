@@ -5,6 +5,7 @@ larger when nearer: 1/z under perspective, -z under parallel projection.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +29,11 @@ def empty(height: int, width: int) -> Buffer:
 
 def draw_faces(buffer: Buffer, faces: list[np.ndarray], project: Projection) -> None:
     """Draw convex planar faces, each (corners, 3), into the buffer (in place)."""
-    for index, corners in enumerate(faces):
-        x, y, q = project(corners)
-        if np.all(np.isfinite(q)):
+    starts = np.cumsum([0, *(len(corners) for corners in faces)])
+    projected = np.stack(project(np.concatenate(faces)))
+    for index, (start, end) in enumerate(pairwise(starts)):
+        x, y, q = projected[:, start:end]
+        if np.isfinite(q).all():
             _draw_face(buffer, index, x, y, q)
 
 
@@ -38,8 +41,10 @@ def _draw_face(buffer: Buffer, index: int, x, y, q) -> None:
     height, width = buffer.q.shape
     left, right = max(int(x.min()), 0), min(int(x.max()) + 1, width)
     top, bottom = max(int(y.min()), 0), min(int(y.max()) + 1, height)
+    if left >= right or top >= bottom:
+        return
     area = _cross(x[1] - x[0], y[1] - y[0], x[-1] - x[0], y[-1] - y[0])
-    if left >= right or top >= bottom or abs(area) < 1e-6:
+    if abs(area) < 1e-6:
         return
     rows = np.arange(top, bottom)[:, None] + 0.5
     columns = np.arange(left, right) + 0.5
