@@ -177,7 +177,8 @@ def _outcome(state: State, done: int, iterations: int, stop: bool) -> Outcome | 
         return None
     text += f"; the picture is that of iteration {int(state.best_step)}"
     if refused := int(state.refused):
-        text += f"; {refused} steps were undone because the loss rose too far"
+        steps = "1 step was" if refused == 1 else f"{refused} steps were"
+        text += f"; {steps} undone because the loss rose too far"
     return Outcome(code, text)
 
 
