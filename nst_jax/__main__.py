@@ -1,7 +1,5 @@
 """``python -m nst_jax`` is ``nst-jax``."""
 
-import sys
+from nst_jax.cli import program
 
-from nst_jax.cli import main
-
-sys.exit(main())
+program()

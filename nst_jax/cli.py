@@ -5,15 +5,20 @@ line on stderr), 130 stopped by Ctrl-C.
 """
 
 import argparse
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 import psutil
 
 from nst_jax import config as configs
+from nst_jax.signals import stoppable
 
+STOPPED = 130  # what shells report for a program that Ctrl-C ended
 # Flags people expect, and the keys they stand for.
 FLAGS = {
     "content": ("content", "FILE", "content picture"),
@@ -24,7 +29,7 @@ FLAGS = {
     "seed": ("seed", "N", "seed of the noise (0)"),
     "start": ("start", "START", "noise, content, style, or a picture file"),
     "preset": ("objective.preset", "NAME", "recipe; see `nst-jax presets`"),
-    "weights": ("network.weights", "WEIGHTS", "name, file, or random"),
+    "weights": ("network.weights", "WEIGHTS", "auto, a name, a file, or random"),
     "device": ("device", "DEVICE", "cpu, gpu, tpu, gpu:1; the best there is"),
 }
 
@@ -37,8 +42,9 @@ preset decides):
   start [preset]               noise, content, style, or a picture file
   device [best]                cpu, gpu, tpu, gpu:1
   network.name [weights]       vgg16 or vgg19
-  network.weights [vgg19]      vgg19, vgg16, vgg19-caffe (fetched once), a file
-                               (.h5, .pth, .safetensors), or random
+  network.weights [auto]       auto (vgg19 if it is here, else vgg19-tiny), vgg19-tiny
+                               (included), vgg19, vgg16, vgg19-caffe (fetched once),
+                               a file (.h5, .pth, .safetensors), or random
   network.pooling [preset]     avg or max
   network.padding [zeros]      zeros or reflect
   network.rescale [preset]     true or false: unit mean activation
@@ -54,7 +60,7 @@ preset decides):
   solver.learning_rate [0.05]  of adam
   solver.precision [default]   default (TF32 on GPUs) or float32
   output.dir [runs/NUMBER]     run folder
-  output.every                 a snapshot every so many iterations, besides those at
+  output.every [none]          a snapshot every so many iterations, besides those at
                                100, 200, 300 and 500
 
 example:
@@ -64,18 +70,45 @@ example:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        options = _options(arguments)
+        code = options.command(options)
+        if sys.stdout is not None:  # None: it was closed before Python began
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as in `nst-jax presets | head -1`
+        # Else Python complains when it flushes at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except (ValueError, ConnectionError) as error:
         return _refuse(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _refuse(f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
         print("nst-jax: stopped", file=sys.stderr)
-        return 130
+        return STOPPED
     except Exception as error:
         if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
             return _refuse("out of memory: choose a smaller --size or solver.history")
         raise
+
+
+def program(*, arguments: Sequence[str] | None = None) -> NoReturn:
+    """``main`` as a process of its own.
+
+    Args:
+        arguments: the command line without the program's name; sys.argv's if None.
+    """
+    code = main(arguments)
+    if code == STOPPED:
+        # XLA's threads may still be at work, and crash if Python is taken down
+        # beneath them.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _refuse(message: str) -> int:
@@ -83,8 +116,27 @@ def _refuse(message: str) -> int:
     return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports mistakes as every other error is: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_refuse(f"{message}; see {self.prog} --help"))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed command line; KEY=VALUE may stand anywhere in it."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    overrides = getattr(options, "overrides", None)
+    if rest and (overrides is None or any(text.startswith("-") for text in rest)):
+        parser.error(f"unknown argument {' '.join(rest)}")
+    if overrides is not None:
+        overrides += rest
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="nst-jax",
         description="Neural style transfer by optimisation (Gatys et al. 2016).",
     )
@@ -148,18 +200,20 @@ def _add_weights(commands) -> None:
 def _stylize(options) -> int:
     began = _process_start()
     config = _config(options)
-    from nst_jax.outputs.progress import byte_progress, reporter
-    from nst_jax.run import run
+    with stoppable() as stop:
+        from nst_jax.outputs.progress import byte_progress, reporter
+        from nst_jax.run import run
 
-    with byte_progress(quiet=options.quiet) as progress:
-        result = run(
-            config,
-            overwrite=options.overwrite,
-            reporter=reporter(quiet=options.quiet),
-            began=began,
-            progress=progress,
-        )
-    return 130 if result.outcome.code == "interrupted" else 0
+        with byte_progress(quiet=options.quiet) as progress:
+            result = run(
+                config,
+                overwrite=options.overwrite,
+                reporter=reporter(quiet=options.quiet),
+                began=began,
+                progress=progress,
+                stop=stop,
+            )
+    return STOPPED if result.outcome.code == "interrupted" else 0
 
 
 def _config(options) -> configs.Config:
@@ -168,7 +222,8 @@ def _config(options) -> configs.Config:
         value = getattr(options, flag)
         if value is not None:
             flags.append((key, value))
-    config = configs.load(options.config) if options.config else configs.Config()
+    given = options.config
+    config = configs.Config() if given is None else configs.load(given)
     for key, value in flags:
         config = configs.set_text(config, key, value, where=f"--{_flag_of(key)}")
     return configs.override(config, options.overrides)
@@ -254,4 +309,4 @@ def _info(options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

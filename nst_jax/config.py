@@ -7,14 +7,14 @@ nearest known one. Never imports jax, so that ``--help`` and mistakes are quick.
 
 import dataclasses
 import difflib
-import math
-import types
+import os
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from nst_jax import fields
 from nst_jax.yamltext import dump_yaml, parse_yaml
 
 # A list of layers is averaged; a mapping layer: weight is used as given.
@@ -26,7 +26,9 @@ class NetworkConfig:
     """Which network the losses see."""
 
     name: Literal["vgg16", "vgg19"] | None = None  # None: as the weights say
-    weights: str = "vgg19"  # a name, a file, or "random"
+    # auto: vgg19 if it is here, else the small network that comes with the package;
+    # or a name, a file, or "random"
+    weights: str = "auto"
     pooling: Literal["avg", "max"] | None = None
     padding: Literal["zeros", "reflect"] = "zeros"
     rescale: bool | None = None
@@ -80,12 +82,16 @@ class Config:
 
 
 LARGEST = 2**15  # pixels of a side
+MOST_ITERATIONS = 10**6
+# Weights reach the device as float32, and are multiplied with losses there.
+WEIGHT_RANGE = (1e-30, 1e30)
+CONFIG_BYTES = 2**20
 # Names that are taken and have no effect yet: refused rather than ignored.
 NOT_YET = {
-    "scales": "coarse-to-fine runs",
-    "solver.memory": "the memory plan",
-    "solver.minutes": "time limits",
-    "solver.checkpoint_seconds": "checkpoints",
+    "scales": "coarse-to-fine runs come",
+    "solver.memory": "the memory limit comes",
+    "solver.minutes": "the time limit comes",
+    "solver.checkpoint_seconds": "checkpoints come",
 }
 # Sections that other commands read from the same file.
 IGNORED = {"sweep"}
@@ -101,52 +107,75 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ValueError: naming the file or override, the key and what is wrong with it.
     """
     path = Path(path)
-    try:
-        tree = parse_yaml(path.read_text(encoding="utf-8"), where=str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise ValueError(f"{path}: cannot be read ({reason})") from error
+    tree = parse_yaml(_read(path), where=str(path))
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise ValueError(f"{path}: expected keys and values, not {_kind(tree)}")
+        raise ValueError(f"{path}: expected keys and values, not {fields.kind(tree)}")
     config = from_tree(_absolute(tree, path.resolve().parent), where=str(path))
     return override(config, overrides)
 
 
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(CONFIG_BYTES + 1)
+        if len(data) > CONFIG_BYTES:
+            raise ValueError(f"{path}: too large for a config, which is YAML text")
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise ValueError(f"{path}: cannot be read ({reason})") from error
+
+
 def override(config: Config, overrides: Sequence[str]) -> Config:
     """Apply overrides such as ``objective.alpha=1e-2`` or ``size=256``, in order.
+
+    Values are YAML, but text for a text key is taken as it is: a file may be called
+    "1e3" or "a: b #1.png". No value, or null, unsets a key.
 
     Raises:
         ValueError: as ``load``.
     """
     for text in overrides:
         key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise ValueError(f"{text!r}: expected section.key=value")
-        parsed = parse_yaml(value, where=text) if value else None
-        tree: Any = parsed
-        for part in reversed(key.strip().split(".")):
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise ValueError(f"{fields.short(text)}: expected section.key=value")
+        where = fields.short(text)
+        unset = value.strip() in ("", "null", "~")
+        tree: Any = None
+        if not unset:
+            tree = value if _is_text(parts) else parse_yaml(value, where=where)
+        for part in reversed(parts):
             tree = {part: tree}
-        config = from_tree(tree, base=config, where=text)
+        config = from_tree(tree, base=config, where=where)
     return config
 
 
 def set_text(config: Config, key: str, value: str, *, where: str) -> Config:
     """Set one key from the text of a command-line flag.
 
-    Unlike an override, text for a text key is taken as it is: a file may be called
-    "1e3" or "a: b.png".
+    As in ``override``, text for a text key is taken as it is.
 
     Raises:
         ValueError: as ``load``.
     """
-    section, _, name = key.rpartition(".")
-    record = getattr(config, section) if section else config
-    hint = typing.get_type_hints(type(record))[name]
-    is_text = str in (hint, *typing.get_args(hint))
-    tree: Any = {name: value if is_text else parse_yaml(value, where=where)}
-    return from_tree({section: tree} if section else tree, base=config, where=where)
+    parts = key.split(".")
+    tree: Any = value if _is_text(parts) else parse_yaml(value, where=where)
+    for part in reversed(parts):
+        tree = {part: tree}
+    return from_tree(tree, base=config, where=where)
+
+
+def _is_text(parts: Sequence[str]) -> bool:
+    """Whether a key holds free text."""
+    hint: Any = Config
+    for part in parts:
+        if not dataclasses.is_dataclass(hint):
+            return False
+        hint = typing.get_type_hints(hint).get(part)
+    return str in (hint, *typing.get_args(hint))
 
 
 def from_tree(
@@ -178,7 +207,7 @@ def changed(config: Config, **sections: Any) -> Config:
 def _replace(record, tree, prefix: str, where: str):
     if not isinstance(tree, Mapping):
         name = prefix.rstrip(".") or "config"
-        raise ValueError(f"{where}: {name}: expected keys, not {_kind(tree)}")
+        raise ValueError(f"{where}: {name}: expected keys, not {fields.kind(tree)}")
     hints = typing.get_type_hints(type(record))
     changes = {}
     for key, value in tree.items():
@@ -188,7 +217,9 @@ def _replace(record, tree, prefix: str, where: str):
         if path in NOT_YET:
             if value is None:
                 continue
-            raise ValueError(f"{where}: {path}: {NOT_YET[path]} are not there yet")
+            raise ValueError(
+                f"{where}: {path}: {NOT_YET[path]} with a later version; leave it out"
+            )
         if key not in hints:
             raise ValueError(f"{where}: {_unknown(path, prefix, hints)}")
         if dataclasses.is_dataclass(hints[key]):
@@ -202,46 +233,13 @@ def _replace(record, tree, prefix: str, where: str):
 def _unknown(path: str, prefix: str, hints) -> str:
     near = difflib.get_close_matches(path.rpartition(".")[2], [str(h) for h in hints])
     hint = f"; did you mean {prefix}{near[0]}?" if near else ""
-    return f"unknown key {path}{hint} (allowed here: {', '.join(hints)})"
+    return f"unknown key {fields.short(path)}{hint} (allowed here: {', '.join(hints)})"
 
 
 def _convert(value, hint, where: str):
-    """``value`` as the type ``hint``, or an error that starts with ``where``."""
     if hint == Layers | None:
         return None if value is None else _layers(value, where)
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        (hint,) = [arm for arm in typing.get_args(hint) if arm is not type(None)]
-    if typing.get_origin(hint) is Literal:
-        return _choice(value, typing.get_args(hint), where)
-    if hint is str:
-        return _text(value, where)
-    return _scalar(value, hint, where)
-
-
-def _scalar(value, hint, where: str):
-    words = {bool: "true or false", int: "a whole number", float: "a number"}
-    good = type(value) is hint or (hint is float and type(value) is int)
-    if not good:
-        raise ValueError(f"{where}: expected {words[hint]}, not {_kind(value)}")
-    if hint is float and not math.isfinite(value):
-        raise ValueError(f"{where}: {value} is not a finite number")
-    return hint(value)
-
-
-def _text(value, where: str) -> str:
-    # A folder may be called 2024: YAML reads that as a number.
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{where}: expected text, not {_kind(value)}")
-    return str(value)
-
-
-def _choice(value, choices, where: str):
-    if value not in choices:
-        allowed = ", ".join(str(choice) for choice in choices)
-        raise ValueError(f"{where}: {value!r} is not one of {allowed}")
-    return value
+    return fields.convert(value, hint, where=where)
 
 
 def _layers(value, where: str) -> Layers:
@@ -249,63 +247,60 @@ def _layers(value, where: str) -> Layers:
         value = [value]
     if isinstance(value, Mapping):
         return {
-            _text(layer, where): _weight(weight, f"{where}.{layer}")
+            fields.text(layer, where=where): _weight(weight, f"{where}.{layer}")
             for layer, weight in value.items()
         }
     if not isinstance(value, list | tuple):
         raise ValueError(
             f"{where}: expected layers, as [conv1_1, conv2_1] or "
-            f"{{conv1_1: 0.5, conv2_1: 1}}, not {_kind(value)}"
+            f"{{conv1_1: 0.5, conv2_1: 1}}, not {fields.kind(value)}"
         )
-    layers = tuple(_text(layer, where) for layer in value)
+    layers = tuple(fields.text(layer, where=where) for layer in value)
     if len(set(layers)) < len(layers):
         raise ValueError(f"{where}: a layer is named twice in {', '.join(layers)}")
     return layers
 
 
 def _weight(value, where: str) -> float:
-    weight = _scalar(value, float, where)
-    if weight < 0:
-        raise ValueError(f"{where}: a layer's weight must not be negative: {weight}")
+    weight = fields.number(value, float, where=where)
+    _check_weight(weight, where)
     return weight
-
-
-def _kind(value) -> str:
-    if value is None:
-        return "nothing"
-    kind = {list: "a list", dict: "a mapping", str: "the text", bool: ""}
-    word = kind.get(type(value), "")
-    shown = str(value) if len(str(value)) <= 60 else f"{str(value)[:57]}..."
-    return f"{word} {shown}".strip()
 
 
 # --- values --------------------------------------------------------------------
 
 
 def _check_values(config: Config, where: str) -> None:
-    at_least = {
-        "size": (config.size, 1),
-        "seed": (config.seed, 0),
-        "solver.iterations": (config.solver.iterations, 1),
-        "solver.history": (config.solver.history, 1),
-        "output.every": (config.output.every, 1),
-        "objective.alpha": (config.objective.alpha, 0),
-        "objective.beta": (config.objective.beta, 0),
-        "objective.tv": (config.objective.tv, 0),
+    solver, objective = config.solver, config.objective
+    limits = {
+        "size": (config.size, 1, LARGEST),
+        "seed": (config.seed, 0, 2**32 - 1),
+        "solver.iterations": (solver.iterations, 1, MOST_ITERATIONS),
+        "solver.history": (solver.history, 1, MOST_ITERATIONS),
+        "output.every": (config.output.every, 1, MOST_ITERATIONS),
     }
-    for key, (value, lowest) in at_least.items():
-        if value is not None and value < lowest:
-            raise ValueError(f"{where}: {key} must be at least {lowest}, not {value}")
-    if config.size > LARGEST:
-        raise ValueError(f"{where}: size must be at most {LARGEST}, not {config.size}")
-    if config.seed >= 2**32:
-        raise ValueError(f"{where}: seed must be below 2**32, not {config.seed}")
-    if not config.solver.learning_rate > 0:
-        raise ValueError(f"{where}: solver.learning_rate must be above 0")
-    if config.objective.alpha == 0 and config.objective.beta == 0:
+    for key, (value, lowest, highest) in limits.items():
+        if value is not None and not lowest <= value <= highest:
+            raise ValueError(
+                f"{where}: {key} must be from {lowest} to {highest}, not "
+                f"{fields.short(value)}"
+            )
+    for key in ("alpha", "beta", "tv"):
+        if (weight := getattr(objective, key)) is not None:
+            _check_weight(weight, f"{where}: objective.{key}")
+    if not 0 < solver.learning_rate <= 1e3 or solver.learning_rate < WEIGHT_RANGE[0]:
         raise ValueError(
-            f"{where}: objective.alpha and objective.beta are both 0: nothing would "
-            "be matched; give one of them a weight"
+            f"{where}: solver.learning_rate must be above 0 and at most 1000, not "
+            f"{solver.learning_rate:g}"
+        )
+
+
+def _check_weight(weight: float, where: str) -> None:
+    lowest, highest = WEIGHT_RANGE
+    if weight != 0 and not lowest <= weight <= highest:
+        raise ValueError(
+            f"{where}: a weight must be 0 or from {lowest:g} to {highest:g}, not "
+            f"{weight:g}"
         )
 
 
@@ -317,12 +312,16 @@ _STARTS = ("noise", "content", "style")
 def _absolute(tree: dict, folder: Path) -> dict:
     """Paths of a YAML file, relative to its folder, made absolute."""
 
-    def absolute(section: Mapping, key: str, *, words=(), files_only=False):
+    def absolute(section: dict, key: str, *, words=(), files_only=False) -> dict:
         value = section.get(key)
-        if not isinstance(value, str) or value in words:
+        # 2024 is a folder's name here, read as a number.
+        if isinstance(value, bool) or not isinstance(value, str | int):
             return section
-        path = folder / Path(value).expanduser()
-        if files_only and not (path.exists() or "/" in value or path.suffix):
+        value = str(value)
+        if value in ("", *words) or "\0" in value:
+            return section
+        path = folder / os.path.expanduser(value)
+        if files_only and not (path.is_file() or "/" in value or path.suffix):
             return section  # a name such as vgg19
         return {**section, key: str(path)}
 

@@ -1,9 +1,7 @@
-"""The machine a run is on: its devices and its signals."""
+"""The machine a run is on: its devices."""
 
 import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 
@@ -24,38 +22,23 @@ def find_device(wanted: str | None) -> Device:
     Raises:
         ValueError: if there is no such device; lists those there are.
     """
-    if wanted is None:
-        return jax.devices()[0]
-    platform, _, number = wanted.partition(":")
     try:
+        seen = jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        # As with JAX_PLATFORMS=cuda and no GPU; JAX asserts that there is a device.
+        raise ValueError(
+            "JAX finds no device to run on; see whether JAX_PLATFORMS is set"
+        ) from error
+    if wanted is None:
+        return seen[0]
+    platform, colon, number = wanted.lower().partition(":")
+    try:
+        if not platform or (colon and not number.isdecimal()):
+            raise ValueError(wanted)
         return jax.devices(platform)[int(number or 0)]
     except (RuntimeError, IndexError, ValueError) as error:
-        seen = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
+        names = ", ".join(f"{d.platform}:{d.id}" for d in seen)
         raise ValueError(
-            f"device {wanted!r} is not there; JAX sees {seen} (for a GPU or TPU "
+            f"device {wanted!r} is not there; JAX sees {names} (for a GPU or TPU "
             "install nst-jax[cuda] or nst-jax[tpu])"
         ) from error
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask the run to end with what it has; a second Ctrl-C kills.
-
-    Outside the main thread signals are left alone.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def ask(number, frame) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    previous = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -6,22 +6,28 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.config import Config
+from nst_jax.config import Config, changed
 from nst_jax.features import pretrained
 from nst_jax.features.layout import block, up_to_deepest
+from nst_jax.features.pretrained import EMBEDDED
 from nst_jax.features.random_weights import random_weights
 from nst_jax.features.rescale import floored, mean_activations, rescale
 from nst_jax.features.vgg import Network, device_params, network_of
 from nst_jax.features.weights import Weights, layout_of, read, stored_layers
 from nst_jax.images.initial import cover, noise
-from nst_jax.images.io import Picture, load
+from nst_jax.images.io import Picture
 from nst_jax.images.resize import fit_area, fit_longer_side, resize
 from nst_jax.objective.objective import LossWeights, loss_weights
-from nst_jax.resolve import Layout, is_start_file, resolve, wanted_layers
+from nst_jax.resolve import RANDOM, Layout, check_objective, resolve, wanted_layers
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
 from nst_jax.types import Image, Params
+
+EMBEDDED_NOTE = (
+    f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real one "
+    "once: nst-jax weights fetch vgg19 (575 MB)"
+)
 
 
 class Prepared(NamedTuple):
@@ -38,6 +44,7 @@ class Prepared(NamedTuple):
         loss_weights: traced weights of the objective.
         solver: the solver.
         weights: where the network's weights come from (its arrays are in ``params``).
+        note: a sentence for the user on the weights that were chosen, or None.
     """
 
     config: Config
@@ -50,12 +57,14 @@ class Prepared(NamedTuple):
     loss_weights: LossWeights
     solver: Solver
     weights: Weights
+    note: str | None
 
 
 def prepare(
     config: Config,
     content: Picture,
     style: Picture,
+    start: Picture | None,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
@@ -65,12 +74,15 @@ def prepare(
         config: as loaded.
         content: the content picture at its own size.
         style: the style picture at its own size.
+        start: the starting picture at its own size, if the config names a file.
         progress: called with bytes done and in all while weights are downloaded.
 
     Raises:
         ValueError: for whatever in config, weights or pictures does not fit.
         ConnectionError: if weights must be downloaded and cannot be.
     """
+    asked = config.network.weights
+    config = changed(config, network={"weights": pretrained.choose(asked)})
     weights = load_weights(config, progress=progress)
     pixels = fit_longer_side(content.pixels, config.size)
     height, width = pixels.shape[:2]
@@ -93,13 +105,14 @@ def prepare(
         config,
         content_array,
         style_array,
-        _start(config, content_array, style_pixels),
+        _start(config, content_array, style_pixels, start),
         None if content.alpha is None else resize(content.alpha, height, width),
         network,
         _params(config, network, weights, (content_array, style_array)),
         _loss_weights(config),
         _solver(config),
         weights._replace(params={}, mu={}),
+        EMBEDDED_NOTE if asked != config.network.weights == EMBEDDED else None,
     )
 
 
@@ -110,12 +123,14 @@ def load_weights(config: Config, *, progress=None) -> Weights:
         ValueError: if they cannot be found or read, or end before that layer.
         ConnectionError: if they must be downloaded and cannot be.
     """
+    check_objective(config)
     wanted, spec = wanted_layers(config), config.network.weights
-    if spec == "random":
+    if spec == RANDOM:
         layout = config.network.name or "vgg19"
         deepest = up_to_deepest(layout, wanted)[-1]
         # Always the same network: seeds of a run are for its noise.
         return random_weights(layout, seed=0, deepest=deepest)
+    _check_name(config)
     path = pretrained.resolve(spec, progress=progress)
     stored = stored_layers(path)
     layout = layout_of(stored, where=str(path))
@@ -130,6 +145,16 @@ def load_weights(config: Config, *, progress=None) -> Weights:
             f"at {stored[-1]}"
         )
     return read(path, running)
+
+
+def _check_name(config: Config) -> None:
+    """Refuse a name of weights that are of another network, before a download."""
+    name, spec = config.network.name, config.network.weights
+    if name and spec in pretrained.PRETRAINED and not spec.startswith(name):
+        raise ValueError(
+            f"network.name is {name}, but network.weights is {spec}: choose weights of "
+            f"a {name}, such as {name} or a file"
+        )
 
 
 def _check_side(name: str, picture: np.ndarray, layout: Layout, config: Config) -> None:
@@ -159,15 +184,17 @@ def _params(config: Config, network: Network, weights: Weights, pictures) -> Par
     return rescale(params, floored(mu))
 
 
-def _start(config: Config, content: Image, style: np.ndarray) -> Image:
+def _start(
+    config: Config, content: Image, style: np.ndarray, picture: Picture | None
+) -> Image:
     height, width = content.shape[:2]
-    start = config.start or "noise"
-    if start == "noise":
-        return noise(height, width, seed=config.seed)
-    if start == "content":
+    if picture is not None:
+        return jnp.asarray(cover(picture.pixels, height, width))
+    if config.start == "content":
         return content
-    source = load(start).pixels if is_start_file(start) else style
-    return jnp.asarray(cover(source, height, width))
+    if config.start == "style":
+        return jnp.asarray(cover(style, height, width))
+    return noise(height, width, seed=config.seed)
 
 
 def _loss_weights(config: Config) -> LossWeights:
@@ -186,4 +213,5 @@ def _loss_weights(config: Config) -> LossWeights:
 def _solver(config: Config) -> Solver:
     if config.solver.name == "adam":
         return Adam(config.solver.learning_rate)
-    return LBFGS(config.solver.history)
+    # A run of n iterations has at most n pairs to keep.
+    return LBFGS(min(config.solver.history, config.solver.iterations))

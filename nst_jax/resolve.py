@@ -5,14 +5,18 @@ printed sums of the paper, 1 / N^2 of the peers), which is why this happens at r
 time. The resolved config holds plain numbers and gives the same run again.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from nst_jax.config import Config, Layers, changed, to_yaml
 from nst_jax.features.layout import BLOCK_CHANNELS, block, up_to_deepest
+from nst_jax.features.pretrained import AUTO, EMBEDDED, PRETRAINED
 from nst_jax.images.initial import STARTS
 from nst_jax.objective.presets import find_preset
+
+RANDOM = "random"  # network.weights: a network of random filters
 
 
 class Layout(NamedTuple):
@@ -30,12 +34,40 @@ class Layout(NamedTuple):
 
 def wanted_layers(config: Config) -> frozenset[str]:
     """All layers that the objective looks at."""
-    preset, objective = find_preset(config.objective.preset), config.objective
-    content = objective.content_layers
-    style = objective.style_layers
-    content = preset.content_layers if content is None else content
-    style = preset.style_layers if style is None else style
+    preset, given = find_preset(config.objective.preset), config.objective
+    content = _first(given.content_layers, preset.content_layers)
+    style = _first(given.style_layers, preset.style_layers)
     return frozenset(content) | frozenset(style)
+
+
+def check_objective(config: Config) -> None:
+    """Refuse an unknown preset or layer, and weights of which nothing is left.
+
+    Quick, so that it can be asked before weights are fetched.
+
+    Raises:
+        ValueError: as it says.
+    """
+    preset, given = find_preset(config.objective.preset), config.objective
+    # vgg19 has all the layers that vgg16 has.
+    up_to_deepest(config.network.name or "vgg19", wanted_layers(config))
+
+    def counts(factor: float, layers) -> bool:
+        return factor > 0 and any(
+            layers.values() if isinstance(layers, dict) else layers
+        )
+
+    if not counts(
+        _first(given.alpha, preset.alpha),
+        _first(given.content_layers, preset.content_layers),
+    ) and not counts(
+        _first(given.beta, preset.beta),
+        _first(given.style_layers, preset.style_layers),
+    ):
+        raise ValueError(
+            "nothing would be matched: alpha or all weights of content layers are 0, "
+            "and so are beta or those of style layers; give one of them a weight"
+        )
 
 
 def resolve(config: Config, layout: Layout, height: int, width: int) -> Config:
@@ -48,7 +80,7 @@ def resolve(config: Config, layout: Layout, height: int, width: int) -> Config:
         width: of the picture to be made.
 
     Raises:
-        ValueError: for an unknown preset or layer, or if nothing would be matched.
+        ValueError: for an unknown preset or layer (see ``check_objective``).
     """
     preset, given = find_preset(config.objective.preset), config.objective
     up_to_deepest(layout.name, wanted_layers(config))
@@ -69,7 +101,6 @@ def resolve(config: Config, layout: Layout, height: int, width: int) -> Config:
         ),
         "style_layers": _weights(given.style_layers, preset.style_layers, style_weight),
     }
-    _check(objective)
     network = {
         "name": layout.name,
         "pooling": _first(config.network.pooling, preset.pooling),
@@ -92,28 +123,46 @@ def _weights(given: Layers | None, layers, weight) -> dict[str, float]:
     return {layer: weight(layer, len(layers)) for layer in layers}
 
 
-def _check(objective: dict) -> None:
-    def counts(factor: str, layers: str) -> bool:
-        return objective[factor] > 0 and any(objective[layers].values())
-
-    content = counts("alpha", "content_layers")
-    if not content and not counts("beta", "style_layers"):
-        raise ValueError(
-            "alpha times the content layers' weights and beta times the style layers' "
-            "weights are both 0: nothing would be matched; give one of them a weight"
-        )
-
-
 def is_start_file(start: str) -> bool:
     """Whether ``start`` names a file rather than one of ``STARTS``."""
     return start not in STARTS
+
+
+def expand_home(config: Config) -> Config:
+    """The config with ``~`` in the paths of inputs replaced."""
+
+    def expanded(path: str | None) -> str | None:
+        return None if path is None else os.path.expanduser(path)
+
+    weights = os.path.expanduser(config.network.weights)
+    return replace(
+        config,
+        content=expanded(config.content),
+        style=expanded(config.style),
+        start=expanded(config.start),
+        network=replace(config.network, weights=weights),
+    )
+
+
+def input_files(config: Config) -> list[str]:
+    """Paths of the files that a run reads."""
+    start, weights = config.start, config.network.weights
+    files = [config.content, config.style]
+    files.append(start if start and is_start_file(start) else None)
+    files.append(None if is_weights_name(weights) else weights)
+    return [path for path in files if path is not None]
+
+
+def is_weights_name(weights: str) -> bool:
+    """Whether ``network.weights`` is a name rather than a file."""
+    return weights in (RANDOM, AUTO, EMBEDDED, *PRETRAINED)
 
 
 def repeatable(config: Config) -> Config:
     """Absolute input paths and no output folder: it runs from anywhere."""
 
     def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().resolve())
+        return None if path is None else str(Path(path).resolve())
 
     weights, start = config.network.weights, config.start
     return replace(
@@ -123,7 +172,7 @@ def repeatable(config: Config) -> Config:
         start=absolute(start) if start and is_start_file(start) else start,
         network=replace(
             config.network,
-            weights=absolute(weights) if Path(weights).is_file() else weights,
+            weights=weights if is_weights_name(weights) else absolute(weights),
         ),
         output=replace(config.output, dir=None),
     )

@@ -3,8 +3,11 @@
 The one place where the config is unpacked and the stages are joined.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +15,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_jax.config import Config, changed, to_yaml
-from nst_jax.host import on_device, stoppable
-from nst_jax.images.io import Picture, from_array, load, save, writable_ending
+from nst_jax.host import on_device
+from nst_jax.images.initial import STARTS
+from nst_jax.images.io import Picture, from_array, load, save
 from nst_jax.modes.single import single
 from nst_jax.outputs import manifest as manifests
-from nst_jax.outputs.files import check_free, claim_folder, split_output
+from nst_jax.outputs.files import check_output, claim_folder, split_output
 from nst_jax.outputs.progress import Quiet
-from nst_jax.outputs.run_folder import RunFolder, snapshot_iterations
+from nst_jax.outputs.run_folder import (
+    RunFolder,
+    check_inputs_survive,
+    snapshot_iterations,
+)
 from nst_jax.prepare import Prepared, prepare
-from nst_jax.resolve import is_start_file, repeatable, settings_text
+from nst_jax.resolve import (
+    expand_home,
+    input_files,
+    is_start_file,
+    repeatable,
+    settings_text,
+)
+from nst_jax.signals import Stop, stoppable
 from nst_jax.solve.loop import Outcome, Record
 from nst_jax.types import Device
 
@@ -103,18 +118,20 @@ def stylize(
         size=size,
         seed=seed,
         device=device,
-        start=None if start is None else str(start),
+        start=start,
         content=_file_name(content),
         style=_file_name(style),
     )
-    with on_device(config.device) as used, stoppable() as should_stop:
-        prepared = prepare(config, _picture(content), _picture(style))
-        records = []
-        for record in _solve(prepared, frozenset(), should_stop, began):
-            records.append(record)
+    config = expand_home(config)
+    pictures = _picture(content), _picture(style), _start_picture(config)
+    with on_device(config.device) as device, stoppable() as stop:
+        prepared = prepare(config, *pictures, progress=_checking(stop, None))
+        inputs, kept = _inputs(prepared), []
+        for record in _solve(prepared, frozenset(), stop, began):
+            kept.append(record)
             if on_record is not None:
                 on_record(record)
-        return _result(prepared, records, used, began)
+        return _result(prepared, kept, inputs, device, began)
 
 
 def run(
@@ -124,6 +141,7 @@ def run(
     reporter: Quiet | None = None,
     began: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    stop: Stop | None = None,
 ) -> Result:
     """Run a config and write the run folder.
 
@@ -133,38 +151,74 @@ def run(
         reporter: told about each step; silent by default.
         began: ``time.perf_counter()`` value at which the process began.
         progress: called with bytes done and in all while weights are downloaded.
+        stop: asked whether to end; if None, Ctrl-C and SIGTERM are heeded.
 
     Raises:
+        KeyboardInterrupt: if asked to end before there is anything to save.
         ValueError: for bad input, before anything is overwritten, and for an output
             that cannot be written.
         ConnectionError: if weights must be downloaded and cannot be.
     """
     began = time.perf_counter() if began is None else began
     reporter = reporter or Quiet()
-    if config.content is None or config.style is None:
-        missing = "content" if config.content is None else "style"
+    config = expand_home(config)
+    content, style = config.content, config.style
+    if content is None or style is None:
+        missing = "content" if content is None else "style"
         raise ValueError(f"no {missing} picture: give --{missing} FILE")
-    check_free(config.output.dir, overwrite=overwrite)
-    pictures = load(config.content), load(config.style)
-    for note in (note for picture in pictures for note in picture.notes):
-        reporter.say(f"note: {note}")
-    with on_device(config.device) as device, stoppable() as should_stop:
-        prepared = prepare(config, *pictures, progress=progress)
-        folder = _folder(prepared)
-        solver = prepared.config.solver
-        pauses = snapshot_iterations(solver.iterations, config.output.every)
-        reporter.headline(_headline(prepared, device), solver.iterations)
+    check_output(config.output.dir, size=config.size, overwrite=overwrite)
+    check_inputs_survive(config.output.dir, input_files(config))
+    pictures = load(content), load(style), _start_picture(config)
+    for picture in filter(None, pictures):
+        for note in picture.notes:
+            reporter.say(f"note: {picture.name}: {note}")
+    with (
+        on_device(config.device) as device,
+        nullcontext(stop) if stop else stoppable() as stop,
+    ):
+        stop.on_ask = reporter.stopping
+        stop.check()
+        prepared = prepare(config, *pictures, progress=_checking(stop, progress))
+        stop.check()
+        inputs = _inputs(prepared)
+        iterations = prepared.config.solver.iterations
+        headline = _headline(prepared, device)
+        reporter.headline(headline, iterations, note=prepared.note)
         with reporter:
-            for record in _solve(prepared, pauses, should_stop, began):
-                reporter.take(record)
-                _keep(folder, record, reporter)
-        result = _result(prepared, folder.records, device, began)
+            folder = _fill_folder(prepared, reporter, stop, began)
+        result = _result(prepared, folder.records, inputs, device, began)
         path = folder.finish(result.manifest)
     reporter.say(f"{result.outcome.text}\n{path}")
     return result._replace(folder=folder.folder)
 
 
-def _solve(prepared: Prepared, pauses, should_stop, began) -> Iterator[Record]:
+def _fill_folder(prepared: Prepared, reporter: Quiet, stop: Stop, began) -> RunFolder:
+    config = prepared.config
+    pauses = snapshot_iterations(config.solver.iterations, config.output.every)
+    records = _solve(prepared, pauses, stop, began)
+    # The first record shows that the start can be evaluated at all. Nothing is left
+    # to be refused: only now is anything made, replaced, or worth saving.
+    first = next(records)
+    stop.check()
+    folder = _folder(prepared, pauses)
+    for record in chain([first], records):
+        reporter.take(record)
+        _keep(folder, record, reporter)
+    return folder
+
+
+def _checking(stop: Stop, progress) -> Callable[[int, int], None]:
+    """``progress``, by which a download ends if the run is asked to."""
+
+    def show(done: int, total: int) -> None:
+        stop.check()
+        if progress is not None:
+            progress(done, total)
+
+    return show
+
+
+def _solve(prepared: Prepared, pauses, stop: Stop, began) -> Iterator[Record]:
     return single(
         prepared.content,
         prepared.style,
@@ -175,7 +229,7 @@ def _solve(prepared: Prepared, pauses, should_stop, began) -> Iterator[Record]:
         solver=prepared.solver,
         iterations=prepared.config.solver.iterations,
         pauses=pauses,
-        should_stop=should_stop,
+        should_stop=lambda: stop.asked,
         began=began,
     )
 
@@ -188,39 +242,46 @@ def _keep(folder: RunFolder, record: Record, reporter: Quiet) -> None:
         reporter.say(f"warning: no snapshot: {error}")
 
 
-def _folder(prepared: Prepared) -> RunFolder:
+def _folder(prepared: Prepared, snapshots: frozenset[int]) -> RunFolder:
     wanted, picture_file = split_output(prepared.config.output.dir)
-    if picture_file is not None:
-        writable_ending(picture_file)
     config = repeatable(prepared.config)
     folder = RunFolder(
         claim_folder(wanted),
         picture_file,
         f"# Run again with: nst-jax stylize --config THIS_FILE\n{to_yaml(config)}",
         settings_text(config),
+        snapshots,
         prepared.alpha,
     )
     folder.begin()
     return folder
 
 
-def _result(prepared: Prepared, records, device: Device, began: float) -> Result:
+def _result(
+    prepared: Prepared, records, inputs: dict[str, Any], device: Device, began: float
+) -> Result:
     last = records[-1]
     picture = np.clip(last.picture, 0, 1)
-    manifest = _manifest(prepared, last, device, began)
+    manifest = _manifest(prepared, last, inputs, device, began)
     return Result(
         picture, prepared.alpha, records, last.outcome, prepared.config, manifest
     )
 
 
-def _manifest(prepared: Prepared, last: Record, device, began: float) -> dict[str, Any]:
-    config, weights = prepared.config, prepared.weights
-    inputs = {
-        "content": manifests.input_entry(config.content, prepared.content.shape),
-        "style": manifests.input_entry(config.style, prepared.style.shape),
-    }
+def _inputs(prepared: Prepared) -> dict[str, Any]:
+    """The pictures that were read, before anybody changes them."""
+    config = prepared.config
+    shapes = {"content": prepared.content.shape, "style": prepared.style.shape}
+    files = {"content": config.content, "style": config.style}
     if config.start and is_start_file(config.start):
-        inputs["start"] = manifests.input_entry(config.start, prepared.start.shape)
+        shapes["start"], files["start"] = prepared.start.shape, config.start
+    return {name: manifests.input_entry(files[name], shapes[name]) for name in shapes}
+
+
+def _manifest(
+    prepared: Prepared, last: Record, inputs, device: Device, began: float
+) -> dict[str, Any]:
+    config, weights = prepared.config, prepared.weights
     total = time.perf_counter() - began
     return {
         "versions": manifests.versions(),
@@ -230,6 +291,7 @@ def _manifest(prepared: Prepared, last: Record, device, began: float) -> dict[st
             "sha256": weights.sha256,
             "source": weights.source,
             "licence": weights.licence,
+            "note": prepared.note,
         },
         "inputs": inputs,
         "seed": config.seed,
@@ -254,9 +316,23 @@ def _headline(prepared: Prepared, device: Device) -> str:
     )
 
 
+def _start_picture(config: Config) -> Picture | None:
+    """The starting picture, if the config names a file.
+
+    Raises:
+        ValueError: if there is no such file, or it is no picture.
+    """
+    start = config.start
+    if start is None or not is_start_file(start):
+        return None
+    if not Path(start).exists():
+        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
+    return load(start)
+
+
 def _picture(source) -> Picture:
     if isinstance(source, str | PathLike):
-        return load(source)
+        return load(os.path.expanduser(source))
     return from_array(source)
 
 

@@ -1,34 +1,67 @@
-"""YAML text <-> plain values, without the two traps of YAML 1.1 readers.
+"""YAML text <-> plain values, without the traps of YAML 1.1 readers.
 
-PyYAML reads ``1e-3`` as a string (YAML 1.1 wants ``1.0e-3``) and keeps the last of
-two equal keys without a word. Here the first is a number, the second an error.
+PyYAML reads ``1e-3`` as a string, ``1:30`` as 90, ``007`` as 7 and ``2024-01-01`` as
+a date, and keeps the last of two equal keys without a word. Here numbers are written
+as in YAML 1.2, there are no dates, and a key given twice is an error. So is an alias
+(``*name``): a few lines of them may stand for gigabytes.
 """
 
 import re
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_LEFT_OUT = (*_NUMBER_TAGS, "tag:yaml.org,2002:timestamp")
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-3 as a number and refuses a key given twice."""
+    """SafeLoader with the numbers of YAML 1.2; refuses aliases and double keys."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _LEFT_OUT]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise ComposerError(
+                None, None, "aliases (*name) are not allowed here", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {str(key) for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {', '.join(twice)} is given twice", node.start_mark
-            )
+        if isinstance(node, yaml.MappingNode):
+            keys = []
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if key in keys:
+                    raise ConstructorError(
+                        None, None, f"key {key} is given twice", key_node.start_mark
+                    )
+                keys.append(key)
         return super().construct_mapping(node, deep=deep)
 
 
-# YAML 1.1 wants a dot and a signed exponent in a float (1.0e-3); YAML 1.2 does not.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$|[-+]?\.\d+[eE][-+]?\d+$"),
-    list("-+.0123456789"),
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that never writes aliases, which the loader refuses."""
+
+    def ignore_aliases(self, data) -> bool:
+        return True
+
+
+_INT = r"[-+]?(0|[1-9]\d*)$"
+_FLOAT = (
+    r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?$|[-+]?\d+[eE][-+]?\d+$"
+    r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
 )
+for _tag, _pattern in zip(_NUMBER_TAGS, (_INT, _FLOAT), strict=True):
+    # The dumper must know them too, to put quotes around texts that look like them.
+    for _end in (_Loader, _Dumper):
+        _end.add_implicit_resolver(_tag, re.compile(_pattern), list("-+.0123456789"))
 
 
 def parse_yaml(text: str, *, where: str) -> Any:
@@ -41,11 +74,21 @@ def parse_yaml(text: str, *, where: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise ValueError(f"{where}{line}: {problem}") from error
+        line = f", line {mark.line + 1}" if mark and "\n" in text else ""
+        raise ValueError(f"{where}{line}: {_problem(error)}") from error
     except RecursionError as error:
         raise ValueError(f"{where}: nested too deeply") from error
+    # A tag on a value that does not fit it, as in `!!int x`: PyYAML lets through
+    # whatever the conversion raises.
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{where}: a value that cannot be read") from error
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    if problem and problem.startswith("but "):  # the rest of a sentence
+        problem = f"{getattr(error, 'context', '')} {problem}"
+    return problem or "not valid YAML"
 
 
 def dump_yaml(value: Any) -> str:
@@ -53,4 +96,4 @@ def dump_yaml(value: Any) -> str:
 
     Floats are written so that they read back to the same bits.
     """
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 # From a clone, without installing the project itself.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from nst_jax.cli import main
+from nst_jax.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main(["stylize", *sys.argv[1:]]))
+    program(arguments=["stylize", *sys.argv[1:]])

@@ -6,14 +6,14 @@ Command::
         --holdout OTHERS --output nst_jax/features/vgg19_tiny.h5 --log log.json
 
 Time: FILL
-Result: the weights file (float16, with mean activations), replaced every few minutes
-while the training runs, and a JSON file with the losses and the held-out errors.
+Result: the weights file (float16), replaced every few minutes while the
+training runs, and a JSON file with the losses and the held-out errors.
 
 The network has VGG-19's layout at a fraction of its width and ends after conv5_1. It
-learns to respond like the teacher, up to one 1 x 1 map per layer (see
+learns to respond like the strongest of the teacher's channels (see
 ``tiny/distill.py``), on random crops of the pictures in PHOTOS, of the example
-pictures in ``configs/pictures`` and of procedural ones. The same seed, pictures and
-machine give the same file.
+pictures in ``configs/pictures`` and of procedural ones: first every layer alone, then
+all of them together. The same seed, pictures and machine give the same file.
 """
 
 import argparse
@@ -35,16 +35,18 @@ import numpy as np
 from nst_jax.features.pretrained import resolve
 from nst_jax.features.weights import Weights, read, write
 from nst_jax.images.resize import fit_longer_side
+from nst_jax.types import Params
 from scripts.tiny import distill
-from scripts.tiny.pictures import batches, procedural, read_folders, squares
+from scripts.tiny.pictures import batches, procedural, read_folders
+from scripts.tiny.start import least_squares
+from scripts.tiny.teacher import Teacher, make_teacher
 
 LICENCE = (
     "MIT; distilled from the quarter-width VGG-19 of Wang et al., Collaborative "
     "Distillation for Ultra-Resolution Universal Style Transfer, CVPR 2020 (MIT, "
     "Copyright (c) 2020 Huan Wang)"
 )
-CALIBRATION = 24  # batches that the teacher's scales are measured on
-MEANS_SIZE = 256  # pictures that mean activations are measured on, in pixels
+CALIBRATION = 60  # batches that the scales and the first weights are computed from
 
 
 class Plan(NamedTuple):
@@ -55,18 +57,24 @@ class Plan(NamedTuple):
         steps: number of batches.
         batch: crops per batch.
         size: side of a crop in pixels.
-        learning_rate: Adam's, at its highest.
+        layerwise: share of the training in which every layer is trained alone.
+        layer_rate: Adam's learning rate there, at its highest.
+        learning_rate: the same for the rest, when all layers are trained together.
         seed: of the pictures, the crops and the initial weights.
+        minutes: if given, how long to train, whatever the number of steps.
         procedural: number of procedural pictures.
         made_size: their side in pixels.
     """
 
     widths: tuple[int, ...]
     steps: int
-    batch: int = 8
+    batch: int = 4
     size: int = 128
-    learning_rate: float = 2e-3
+    layerwise: float = 0.1
+    layer_rate: float = 1e-4
+    learning_rate: float = 1e-4
     seed: int = 0
+    minutes: float | None = None
     procedural: int = 48
     made_size: int = 512
 
@@ -77,18 +85,20 @@ class Progress(NamedTuple):
     Attributes:
         step: number of steps done.
         seconds: since the first step began, its compilation included.
-        network: the student's.
-        trained: its weights, and the maps.
-        teacher: see ``distill.Teacher``.
-        losses: mean loss since the last report.
+        share: part of the training that is done; 1 at its end.
+        layerwise: whether every layer is being trained alone.
+        params: the student's weights, in scaled units.
+        teacher: see ``teacher.Teacher``.
+        loss: mean loss since the last report.
         errors: mean relative errors by layer since the last report.
     """
 
     step: int
     seconds: float
-    network: distill.Network
-    trained: distill.Trained
-    teacher: distill.Teacher
+    share: float
+    layerwise: bool
+    params: Params
+    teacher: Teacher
     loss: float
     errors: dict[str, float]
 
@@ -100,8 +110,8 @@ def train(
     report: Callable[[Progress], None] = lambda progress: None,
     *,
     every: int = 100,
-) -> tuple[Progress, list[np.ndarray]]:
-    """Train a student; returns the last state, and the procedural pictures used.
+) -> Progress:
+    """Train a student; returns the last state.
 
     Args:
         plan: settings.
@@ -114,47 +124,67 @@ def train(
     made = procedural(rng, plan.procedural, plan.made_size)
     stream = batches(rng, photos, made, batch=plan.batch, size=plan.size)
     calibration = np.concatenate([next(stream) for _ in range(CALIBRATION)])
-    teacher = distill.make_teacher(teacher_weights, calibration)
-    network = distill.student_network(plan.widths, teacher.network)
-    trained = distill.initial(jax.random.key(plan.seed), network, teacher)
-    trained = distill.fit_maps(network, trained, teacher, calibration)
-    optimise = distill.optimiser(plan.learning_rate, plan.steps)
-    state, step = optimise.init(trained), distill.make_step(network, optimise)
-    start, recent = time.monotonic(), []
-    for done in range(1, plan.steps + 1):
-        trained, state, *measured = step(trained, state, teacher, next(stream))
+    teacher = make_teacher(teacher_weights, plan.widths, calibration)
+    params = least_squares(teacher, calibration)
+    state = distill.OPTIMISER.init(params)
+    start, recent, done, share = time.monotonic(), [], 0, 0.0
+    layerwise = plan.layerwise > 0
+    while True:
+        if layerwise and share >= plan.layerwise:
+            layerwise, state = False, distill.OPTIMISER.init(params)
+        params, state, *measured = distill.step(
+            teacher,
+            params,
+            state,
+            _rate(plan, share),
+            next(stream),
+            layerwise=layerwise,
+        )
         recent.append(measured)
-        if done % every == 0 or done == plan.steps:
-            loss, errors = jax.tree.map(
-                lambda *v: float(np.mean(v)), *map(tuple, recent)
-            )
-            seconds = time.monotonic() - start
-            progress = Progress(done, seconds, network, trained, teacher, loss, errors)
-            report(progress)
+        done, seconds = done + 1, time.monotonic() - start
+        share = seconds / (60 * plan.minutes) if plan.minutes else done / plan.steps
+        if done % every == 0 or share >= 1:
+            loss, errors = jax.tree.map(lambda *v: float(np.mean(v)), *recent)
             recent = []
-    return progress, made
+            progress = Progress(
+                done, seconds, share, layerwise, params, teacher, loss, errors
+            )
+            report(progress)
+            if share >= 1:
+                return progress
+
+
+def _rate(plan: Plan, share: float) -> float:
+    if share < plan.layerwise:
+        return distill.learning_rate(plan.layer_rate, share / plan.layerwise)
+    part = (share - plan.layerwise) / (1 - plan.layerwise)
+    return distill.learning_rate(plan.learning_rate, part)
 
 
 class Recorder:
     """Prints the progress, and keeps the weights file and the log up to date."""
 
-    def __init__(self, options: argparse.Namespace, photos: list[np.ndarray]):
+    def __init__(self, options: argparse.Namespace):
         held_out = read_folders([options.holdout]) if options.holdout else {}
         self.held_out = [
             fit_longer_side(pixels, options.holdout_size)
             for pixels in held_out.values()
         ]
-        self.options, self.photos = options, photos
-        self.log = {"options": _plain(vars(options)), "held_out": list(held_out)}
+        self.options = options
+        settings = vars(options) | {"teacher": Path(options.teacher)}
+        self.log = {"options": _plain(settings), "held_out": list(held_out)}
         self.log |= {"training": [], "validation": []}
 
     def __call__(self, progress: Progress) -> None:
+        """Take down a progress report; at checkpoints validate and save as well."""
         row = {"step": progress.step, "seconds": round(progress.seconds, 1)}
+        row |= {"layerwise": progress.layerwise}
         training = row | {"loss": progress.loss, "errors": progress.errors}
         self.log["training"].append(training)
-        print(f"{progress.step:6d} {progress.seconds:7.0f} s  {progress.loss:.4f}")
-        last = progress.step == self.options.steps
-        if progress.step % self.options.checkpoint == 0 or last:
+        phase = "layer by layer" if progress.layerwise else "all together"
+        done = f"{progress.step:6d} {progress.seconds:7.0f} s"
+        print(f"{done}  {phase}  {progress.loss:.5f}")
+        if progress.step % self.options.checkpoint == 0 or progress.share >= 1:
             self._check(progress, row)
             self._save(progress)
         sys.stdout.flush()
@@ -163,16 +193,15 @@ class Recorder:
         if not self.held_out:
             return
         errors = distill.held_out_errors(
-            progress.network, progress.trained, progress.teacher, self.held_out
+            progress.params, progress.teacher, self.held_out
         )
         self.log["validation"].append(row | {"errors": errors})
         print("  held out: " + "  ".join(f"{k} {v:.3f}" for k, v in errors.items()))
 
     def _save(self, progress: Progress) -> None:
         weights = distill.finished(
-            progress.network,
-            progress.trained.student,
-            squares(self.photos, MEANS_SIZE),
+            progress.params,
+            progress.teacher,
             name=self.options.name,
             source=self.options.source,
             licence=self.options.licence,
@@ -210,9 +239,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--log", type=Path, help="JSON file with losses and held-out errors")
     add("--widths", type=int, nargs=5, default=[12, 24, 48, 96, 96])
     add("--steps", type=int, default=12000, help="batches; the learning rate ends at 0")
-    add("--batch", type=int, default=8)
+    add("--minutes", type=float, help="train this long instead; not reproducible")
+    add("--batch", type=int, default=4)
     add("--size", type=int, default=128, help="side of the crops")
-    add("--learning-rate", type=float, default=2e-3)
+    add("--layerwise", type=float, default=0.1, help="share of the training")
+    add("--layer-rate", type=float, default=1e-4, help="learning rate there")
+    add("--learning-rate", type=float, default=1e-4, help="learning rate after it")
     add("--seed", type=int, default=0)
     add("--report", type=int, default=100, help="steps between lines")
     add("--checkpoint", type=int, default=1000, help="steps between validations")
@@ -232,10 +264,13 @@ def main(arguments: list[str] | None = None) -> int:
         options.steps,
         options.batch,
         options.size,
+        options.layerwise,
+        options.layer_rate,
         options.learning_rate,
         options.seed,
+        options.minutes,
     )
-    recorder = Recorder(options, photos)
+    recorder = Recorder(options)
     train(plan, read(resolve(options.teacher)), photos, recorder, every=options.report)
     print(f"wrote {options.output} ({options.output.stat().st_size} bytes)")
     return 0

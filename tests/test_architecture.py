@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nst_jax"
 # Stages in order; a module imports only from its own stage or earlier ones.
 STAGES = (
-    ("nst_jax.types", "nst_jax.yamltext"),
+    ("nst_jax.types", "nst_jax.yamltext", "nst_jax.fields"),
     ("nst_jax.config",),
     ("nst_jax.images",),
     ("nst_jax.features",),
@@ -20,7 +20,7 @@ STAGES = (
     ("nst_jax.solve",),
     ("nst_jax.modes",),
     ("nst_jax.outputs",),
-    ("nst_jax.resolve", "nst_jax.host"),
+    ("nst_jax.resolve", "nst_jax.host", "nst_jax.signals"),
     ("nst_jax.prepare",),
     ("nst_jax.run",),
     ("nst_jax.cli",),
@@ -120,7 +120,9 @@ def test_modules_stay_short():
     assert long == {}
 
 
-@pytest.mark.parametrize("module", ["nst_jax", "nst_jax.config", "nst_jax.cli"])
+@pytest.mark.parametrize(
+    "module", ["nst_jax", "nst_jax.config", "nst_jax.signals", "nst_jax.cli"]
+)
 def test_mistakes_and_help_do_not_wait_for_jax(module):
     code = f"import sys, {module}; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

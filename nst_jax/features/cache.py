@@ -21,7 +21,7 @@ CACHE_DIR = "NST_JAX_CACHE_DIR"
 def cache_folder() -> Path:
     """Folder of all that is cached: NST_JAX_CACHE_DIR, or else the user's."""
     if given := os.environ.get(CACHE_DIR):
-        return Path(given).expanduser()
+        return Path(os.path.expanduser(given))
     return platformdirs.user_cache_path("nst-jax", appauthor=False)
 
 

@@ -23,6 +23,11 @@ CACHED = "cached"
 NOT_HERE = "not here"
 
 
+# The network that comes with the package, and the choice between it and vgg19.
+EMBEDDED, AUTO = "vgg19-tiny", "auto"
+INCLUDED = "included"
+
+
 class Pretrained(NamedTuple):
     """Published weights.
 
@@ -78,11 +83,24 @@ PRETRAINED: dict[str, Pretrained] = {
 }
 
 
+def choose(spec: str) -> str:
+    """What ``auto`` stands for now: vgg19 if it is here, else the embedded network.
+
+    Anything else stands for itself: asking for vgg19 never falls back.
+
+    Raises:
+        ValueError: as ``locate``.
+    """
+    if spec != AUTO:
+        return spec
+    return "vgg19" if locate("vgg19") else EMBEDDED
+
+
 def resolve(spec: str, *, progress: "Progress | None" = None) -> Path:
     """Path of a weights file of this project for what the user wrote.
 
     Args:
-        spec: a name of ``PRETRAINED``, or the path of a file: one of this project
+        spec: a name of ``PRETRAINED`` or ``EMBEDDED``, or a file: one of this project
             is returned as it is, a .pth, .pt, .safetensors or Keras .h5 file is
             converted into the cache, once for each content (by its SHA-256).
         progress: called as ``progress(done_bytes, total_bytes)`` while downloading.
@@ -91,9 +109,9 @@ def resolve(spec: str, *, progress: "Progress | None" = None) -> Path:
         ValueError: if it is neither, or the file cannot be used.
         ConnectionError: if a download is needed and fails.
     """
-    if spec in PRETRAINED:
+    if spec in (EMBEDDED, *PRETRAINED):
         return fetch(spec, progress=progress)
-    path = Path(spec).expanduser()
+    path = Path(os.path.expanduser(spec))
     if not path.is_file():
         raise ValueError(f"weights {spec!r}: neither a file nor a name; {_names(spec)}")
     return path if is_weights_file(path) else _converted(path)
@@ -132,6 +150,8 @@ def locate(name: str) -> Path | None:
         ValueError: if the name is unknown, or NST_JAX_WEIGHTS_DIR is no folder or
             holds a ``NAME.h5`` that is not a file of this project.
     """
+    if name == EMBEDDED:
+        return Path(__file__).with_name("vgg19_tiny.h5")
     if name not in PRETRAINED:
         raise ValueError(f"unknown weights {name!r}; {_names(name)}")
     if given := _in_weights_dir(name):
@@ -146,7 +166,10 @@ def listing() -> list[Listed]:
     Raises:
         ValueError: as ``locate`` does.
     """
-    rows = []
+    embedded = locate(EMBEDDED)
+    size = embedded.stat().st_size if embedded else 0
+    about = "small VGG-19, distilled by this project; see docs/vgg19-tiny.md"
+    rows = [Listed(EMBEDDED, about, size, INCLUDED, embedded)]
     for name, entry in PRETRAINED.items():
         path = locate(name)
         if path is None:
@@ -158,16 +181,17 @@ def listing() -> list[Listed]:
 
 
 def _names(wrong: str) -> str:
-    near = difflib.get_close_matches(wrong, PRETRAINED, n=1, cutoff=0.5)
+    names = (EMBEDDED, *PRETRAINED)
+    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"the names are {', '.join(PRETRAINED)}{hint}"
+    return f"the names are {', '.join(names)}{hint}"
 
 
 def _in_weights_dir(name: str) -> Path | None:
     given = os.environ.get(WEIGHTS_DIR)
     if not given:
         return None
-    folder = Path(given).expanduser()
+    folder = Path(os.path.expanduser(given))
     if not folder.is_dir():
         raise ValueError(f"{WEIGHTS_DIR}: there is no folder {folder}")
     ours, original = folder / f"{name}.h5", folder / PRETRAINED[name].file_name

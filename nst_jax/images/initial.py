@@ -16,7 +16,8 @@ def noise(height: int, width: int, *, seed: int) -> Image:
 
     Gatys et al. 2016 start from white noise without saying which.
     """
-    return _noise(seed, (height, width, 3))
+    # As uint32: the upper half of the seeds overflows the int that jit would take.
+    return _noise(np.uint32(seed), (height, width, 3))
 
 
 @partial(jax.jit, static_argnums=1)

@@ -1,10 +1,19 @@
-"""Run folders and atomic files."""
+"""Where output goes: run folders, and files that appear whole or not at all."""
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from nst_jax.images.io import WRITABLE
+
+NUMBERED_UNDER = Path("runs")
+# Endings that people give a picture, which would make odd names for folders.
+OTHER_PICTURES = (
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".pdf", ".ppm",
+    ".svg", ".tga",
+)  # fmt: skip
+LARGEST_WEBP = 16383  # pixels of a side: the format has 14 bits for it
 
 
 def write_text(path: Path, text: str) -> None:
@@ -13,12 +22,13 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         ValueError: naming the file, if it cannot be written.
     """
-    write_bytes(path, text.encode())
+    # A file name that is no UTF-8 stands in Python's text as lone surrogates.
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically; as ``write_text``."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         try:
             temporary.write_bytes(data)
@@ -37,48 +47,89 @@ def split_output(given: str | None) -> tuple[Path | None, Path | None]:
     """
     if given is None:
         return None, None
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     if path.suffix.lower() in WRITABLE:
         return path.with_suffix(""), path
     return path, None
 
 
-def check_free(given: str | None, *, overwrite: bool) -> None:
-    """Refuse an output that exists, before any work is done.
+def check_output(given: str | None, *, size: int, overwrite: bool) -> None:
+    """Refuse an output that exists or cannot be written, before any work is done.
+
+    Leaves nothing behind: the folder is made by ``claim_folder``.
+
+    Args:
+        given: what ``--out`` says, or None.
+        size: longer side of the picture in pixels.
+        overwrite: whether what exists may be replaced.
 
     Raises:
         ValueError: if the run folder is a file, or it or the picture exists already
-            and ``overwrite`` is not set.
+            and ``overwrite`` is not set; if the place cannot be written to; if the
+            ending is that of a picture which is not written.
     """
-    for path, wanted in zip(split_output(given), ("folder", "file"), strict=True):
-        if path is None or not path.exists():
-            continue
-        if path.is_dir() != (wanted == "folder"):
-            is_what = "folder" if path.is_dir() else "file"
-            raise ValueError(f"{path}: is a {is_what}; a {wanted} goes there")
-        if not overwrite:
-            raise ValueError(
-                f"{path}: exists already; choose another --out or add --overwrite"
-            )
+    folder, picture = split_output(given)
+    if folder and folder.suffix.lower() in OTHER_PICTURES:
+        raise ValueError(
+            f"{folder}: pictures are written as {', '.join(WRITABLE)}; for a folder "
+            "choose a name without an ending"
+        )
+    if picture and picture.suffix.lower() == ".webp" and size > LARGEST_WEBP:
+        raise ValueError(
+            f"{picture}: a WebP has at most {LARGEST_WEBP} pixels on a side, not {size}"
+        )
+    try:
+        for path, wanted in ((folder, "folder"), (picture, "file")):
+            if path is not None:
+                _check_free(path, wanted, overwrite)
+        for path in {folder or NUMBERED_UNDER, picture and picture.parent} - {None}:
+            _probe(_nearest_folder(path))
+    except OSError as error:
+        raise ValueError(
+            f"{given or NUMBERED_UNDER}: cannot be written to ({error.strerror}); "
+            "choose another --out"
+        ) from error
 
 
-def claim_folder(folder: Path | None, *, numbered_under: Path = Path("runs")) -> Path:
-    """Make the run folder, or the next free numbered one, and see that it can be
-    written to.
+def _check_free(path: Path, wanted: str, overwrite: bool) -> None:
+    if not path.exists():
+        return
+    if path.is_dir() != (wanted == "folder"):
+        is_what = "folder" if path.is_dir() else "file"
+        raise ValueError(f"{path}: is a {is_what}; a {wanted} goes there")
+    if not overwrite:
+        raise ValueError(
+            f"{path}: exists already; choose another --out or add --overwrite"
+        )
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The path itself, or the nearest of its parents that exists."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _probe(folder: Path) -> None:
+    """See whether files can be made in a folder; only trying tells."""
+    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    probe.write_bytes(b"")
+    probe.unlink()
+
+
+def claim_folder(folder: Path | None) -> Path:
+    """Make the run folder, or the next free numbered one if None.
 
     Raises:
         ValueError: naming the folder, if it cannot be made or written to.
     """
     try:
         if folder is None:
-            folder = _next_numbered(numbered_under)
+            folder = _next_numbered(NUMBERED_UNDER)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{secrets.token_hex(4)}.tmp"
-        probe.write_bytes(b"")
-        probe.unlink()
+        _probe(folder)
     except OSError as error:
-        place = folder or numbered_under
+        place = folder or NUMBERED_UNDER
         raise ValueError(
             f"{place}: cannot be written to ({error.strerror}); choose another --out"
         ) from error
@@ -87,8 +138,7 @@ def claim_folder(folder: Path | None, *, numbered_under: Path = Path("runs")) ->
 
 def _next_numbered(parent: Path) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
-    taken = [int(path.name) for path in parent.iterdir() if path.name.isdigit()]
-    number = max(taken, default=0)
+    number = max(_numbers(parent.iterdir()), default=0)
     while True:
         number += 1
         try:
@@ -96,3 +146,7 @@ def _next_numbered(parent: Path) -> Path:
         except FileExistsError:  # another run took it meanwhile
             continue
         return parent / f"{number:04d}"
+
+
+def _numbers(paths: Iterable[Path]) -> list[int]:
+    return [int(path.name) for path in paths if path.name.isdecimal()]

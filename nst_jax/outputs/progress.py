@@ -1,10 +1,13 @@
 """What a run says while it runs: a bar in a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -14,10 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from nst_jax.solve.loop import Record
 
 LINE_SECONDS = 10.0
+STOPPING = "stopping after this step; once more stops at once"
 
 
 class Quiet(AbstractContextManager):
@@ -29,25 +34,46 @@ class Quiet(AbstractContextManager):
     def say(self, text: str) -> None:
         """One line for the user."""
 
-    def headline(self, text: str, iterations: int) -> None:
-        """What the run is, shown with its expected time once that is known."""
+    def headline(self, text: str, iterations: int, *, note: str | None = None) -> None:
+        """What the run is, shown with its expected time once that is known.
+
+        Args:
+            text: device, network, size.
+            iterations: how many there will be.
+            note: a line to follow it, or None.
+        """
 
     def take(self, record: Record) -> None:
         """One step of the run."""
+
+    def stopping(self) -> None:
+        """The user asked the run to end. Called from within a signal handler."""
 
 
 class _Counting(Quiet):
     """Knows the pace: seconds per iteration, and what is left."""
 
-    def __init__(self, console: Console):
-        self.console, self.text, self.iterations = console, "", 0
+    def __init__(self, stream: TextIO):
+        self.stream, self.text, self.iterations = stream, "", 0
+        self.note: str | None = None
         self.first: Record | None = None
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """One line for the user; a reader who went away does not stop the run."""
+        encoding = self.stream.encoding or "utf-8"
+        try:
+            self.line(text.encode(encoding, "replace").decode(encoding))
+        # A closed pipe, a full disk, a terminal that is gone.
+        except (OSError, ValueError):
+            _discard(self.stream)
+        except RuntimeError:
+            pass  # from a signal handler, while a line was being written
 
-    def headline(self, text: str, iterations: int) -> None:
-        self.text, self.iterations = text, iterations
+    def line(self, text: str) -> None:
+        """Write a line that the stream can encode."""
+
+    def headline(self, text: str, iterations: int, *, note: str | None = None) -> None:
+        self.text, self.iterations, self.note = text, iterations, note
 
     def pace(self, record: Record) -> float:
         """Seconds per iteration, the compilation not counted."""
@@ -60,6 +86,10 @@ class _Counting(Quiet):
         """Seconds left."""
         return self.pace(record) * (self.iterations - record.iteration)
 
+    def times(self, record: Record) -> str:
+        """Seconds per iteration and seconds left, in words."""
+        return f"{self.pace(record):.3g} s each  {duration(self.left(record))} left"
+
     def take(self, record: Record) -> None:
         if self.first is None:
             self.first = record
@@ -69,18 +99,27 @@ class _Counting(Quiet):
             # somebody's machine.
             expected = record.seconds + self.left(record)
             self.say(f"{self.text} · about {duration(expected)}")
+            if self.note:
+                self.say(self.note)
         self.show(record)
 
     def show(self, record: Record) -> None:
         """Show one step."""
 
+    def stopping(self) -> None:
+        self.say(STOPPING)
+
 
 class Lines(_Counting):
     """A line now and then, for files and pipes."""
 
-    def __init__(self, console: Console):
-        super().__init__(console)
+    def __init__(self, stream: TextIO):
+        super().__init__(stream)
         self.last = time.perf_counter()
+
+    def line(self, text: str) -> None:
+        """Print it."""
+        print(text, file=self.stream, flush=True)
 
     def show(self, record: Record) -> None:
         """Print a line, unless one was printed just now."""
@@ -90,16 +129,16 @@ class Lines(_Counting):
         self.last = now
         self.say(
             f"iteration {record.iteration}/{self.iterations}  {_losses(record)}  "
-            f"{self.pace(record):.3g} s each  {duration(self.left(record))} left"
+            f"{self.times(record)}"
         )
 
 
 class Bar(_Counting):
-    """A progress bar."""
+    """A progress bar with the losses below it: both fit 80 columns."""
 
     def __init__(self, console: Console):
-        super().__init__(console)
-        self.bar = Progress(
+        super().__init__(console.file)  # pyright: ignore[reportArgumentType]
+        self.bar = _TwoLines(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
@@ -115,23 +154,55 @@ class Bar(_Counting):
     def __exit__(self, *exception) -> None:
         self.bar.stop()
 
+    def line(self, text: str) -> None:
+        """Print it above the bar, whole: a path can then be copied."""
+        self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def show(self, record: Record) -> None:
         """Move the bar."""
+        self.bar.below = _losses(record)
         self.bar.update(
             self.task,
             total=self.iterations,
             completed=record.iteration,
-            description=f"{_losses(record)}  {self.pace(record):.3g} s each  "
-            f"{duration(self.left(record))} left",
+            description=self.times(record),
         )
+
+    def stopping(self) -> None:
+        """Say so; the bar's own thread writes it, not the signal handler."""
+        if self.bar.live.is_started:
+            self.bar.below = STOPPING
+        else:
+            self.say(STOPPING)
+
+
+class _TwoLines(Progress):
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(self.below, no_wrap=True, overflow="ellipsis")
 
 
 def reporter(*, quiet: bool = False) -> Quiet:
     """The reporter that fits: a bar in a terminal, lines elsewhere, or silence."""
-    if quiet:
+    if quiet or sys.stdout is None:  # None: it was closed before Python began
         return Quiet()
     console = Console()
-    return Bar(console) if console.is_terminal else Lines(console)
+    # Not console.is_terminal: FORCE_COLOR would put the bar's escapes into a log.
+    if sys.stdout.isatty() and not console.is_dumb_terminal:
+        return Bar(console)
+    return Lines(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let the rest go nowhere, also what Python writes when it exits."""
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+    except (OSError, ValueError):  # a stream without a file
+        pass
 
 
 @contextmanager
@@ -143,22 +214,31 @@ def byte_progress(
         yield None
         return
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
-    bar = Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn())
+    # On stderr: `nst-jax weights fetch` prints a path that others read.
+    bar = Progress(
+        *columns,
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
     task = None
 
     def show(done: int, total: int) -> None:
         nonlocal task
+        if not total:
+            return
         if task is None:
             bar.start()
             task = bar.add_task("", total=total)
-        bar.update(task, completed=done, total=total)
-        if done >= total:
+        bar.update(task, completed=done)
+        if done == total:
             bar.stop()
 
     try:
         yield show
     finally:
-        bar.stop()
+        if task is not None:  # a bar that never started would leave an empty line
+            bar.stop()
 
 
 def duration(seconds: float) -> str:

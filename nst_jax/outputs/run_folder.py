@@ -1,19 +1,23 @@
 """The run folder: takes the records of a run and writes what is to be kept."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_jax.images.io import WRITABLE, save
-from nst_jax.outputs.files import write_bytes, write_text
+from nst_jax.images.io import save
+from nst_jax.outputs.files import split_output, write_bytes, write_text
 from nst_jax.outputs.manifest import to_json
 from nst_jax.outputs.plots import loss_plot
 from nst_jax.outputs.trace import to_csv
 from nst_jax.solve.loop import Record
 
 SNAPSHOTS = (100, 200, 300, 500)
+RESULT, PLOT, TRACE = "result.png", "losses.png", "trace.csv"
+MANIFEST, CONFIG = "manifest.json", "config.yaml"
 
 
 def snapshot_iterations(iterations: int, every: int | None) -> frozenset[int]:
@@ -22,6 +26,34 @@ def snapshot_iterations(iterations: int, every: int | None) -> frozenset[int]:
     """
     regular = range(every, iterations + 1, every) if every else ()
     return frozenset(i for i in (*SNAPSHOTS, *regular) if i <= iterations)
+
+
+def check_inputs_survive(given: str | None, inputs: Iterable[str]) -> None:
+    """Refuse an output that would replace a file which the run reads.
+
+    Args:
+        given: what ``--out`` says, or None.
+        inputs: paths of files that the run reads.
+
+    Raises:
+        ValueError: naming the file.
+    """
+    folder, picture = split_output(given)
+    if folder is None:
+        return
+    written = {path.resolve() for path in (*_results(folder), picture) if path}
+    for path in inputs:
+        if Path(path).resolve() in written:
+            raise ValueError(
+                f"{path}: the run reads this file and would overwrite it; choose "
+                "another --out"
+            )
+
+
+def _results(folder: Path) -> list[Path]:
+    """What a run writes into its folder, but for its config."""
+    snapshots = (folder / "snapshots").glob("iteration_*.png")
+    return [folder / name for name in (RESULT, PLOT, TRACE, MANIFEST)] + [*snapshots]
 
 
 @dataclass
@@ -33,6 +65,7 @@ class RunFolder:
         picture_file: a second place for the result, chosen by the user, or None.
         config: the resolved config as YAML, written as config.yaml.
         settings: text for the pictures' metadata.
+        snapshots: iterations of which the picture is kept.
         alpha: the content's alpha channel at the result's size, or None.
         records: all records so far.
     """
@@ -41,6 +74,7 @@ class RunFolder:
     picture_file: Path | None
     config: str
     settings: str
+    snapshots: frozenset[int] = frozenset()
     alpha: np.ndarray | None = None
     records: list[Record] = field(default_factory=list)
 
@@ -50,51 +84,62 @@ class RunFolder:
         Raises:
             ValueError: naming the file that cannot be written or removed.
         """
-        names = [f"result{ending}" for ending in WRITABLE]
-        names += ["losses.png", "trace.csv", "manifest.json"]
-        stale = [self.folder / name for name in names]
-        stale += (self.folder / "snapshots").glob("iteration_*.png")
+        stale = _results(self.folder)
+        for path in (*stale, self.folder / CONFIG):
+            if path.is_dir():
+                raise ValueError(f"{path}: is a folder; a file goes there")
+        # Nothing is taken away if nothing can be written.
+        write_text(self.folder / CONFIG, self.config)
         try:
             for path in stale:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise ValueError(f"{self.folder}: {error.strerror}") from error
-        write_text(self.folder / "config.yaml", self.config)
 
     def take(self, record: Record) -> None:
-        """Keep a record; a picture in the middle of a run becomes a snapshot.
+        """Keep a record; some pictures in the middle of a run become snapshots.
 
         Raises:
             ValueError: naming the file that cannot be written.
         """
         self.records.append(record)
-        if record.picture is not None and record.iteration > 0:
+        if record.picture is not None and record.iteration in self.snapshots:
             self._snapshot(record)
 
     def _snapshot(self, record: Record) -> None:
-        if record.outcome and record.iteration not in SNAPSHOTS:
-            return
         folder = self.folder / "snapshots"
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise ValueError(f"{folder}: {error.strerror}") from error
         self._save(folder / f"iteration_{record.iteration:04d}.png", record)
-        write_text(self.folder / "trace.csv", to_csv(self.records))
+        write_text(self.folder / TRACE, to_csv(self.records))
 
     def finish(self, manifest: dict[str, Any]) -> Path:
         """Write the result and everything about it; returns the result's path.
 
+        A file that cannot be written does not keep the others from it.
+
         Raises:
-            ValueError: naming the file that cannot be written.
+            ValueError: naming the first file that could not be written.
         """
-        result = self.folder / "result.png"
-        self._save(result, self.records[-1])
+        last, result = self.records[-1], self.folder / RESULT
+        writers: list[Callable[[], None]] = [partial(self._save, result, last)]
         if self.picture_file is not None:
-            self._save(self.picture_file, self.records[-1])
-        write_text(self.folder / "trace.csv", to_csv(self.records))
-        write_text(self.folder / "manifest.json", to_json(manifest))
-        write_bytes(self.folder / "losses.png", loss_plot(self.records))
+            writers.append(partial(self._save, self.picture_file, last))
+        writers += [
+            lambda: write_text(self.folder / TRACE, to_csv(self.records)),
+            lambda: write_text(self.folder / MANIFEST, to_json(manifest)),
+            lambda: write_bytes(self.folder / PLOT, loss_plot(self.records)),
+        ]
+        failures = []
+        for write in writers:
+            try:
+                write()
+            except ValueError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return self.picture_file or result
 
     def _save(self, path: Path, record: Record) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nst_jax.images.io import load
-from nst_jax.images.resize import resize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 # Octaves of scale that crops are taken at: a side of 1/2 to 8 times the crop's.
@@ -190,14 +189,3 @@ def jitter(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     brightness = rng.uniform(-0.12, 0.12) + rng.uniform(-0.06, 0.06, 3)
     mean = pixels.mean((0, 1))
     return _unit((pixels - mean) * contrast + mean + brightness)
-
-
-def squares(pictures: Iterable[np.ndarray], size: int) -> list[np.ndarray]:
-    """Each picture's largest central square, resized to ``(size, size, 3)``."""
-    result = []
-    for picture in pictures:
-        side = min(picture.shape[:2])
-        top, left = ((length - side) // 2 for length in picture.shape[:2])
-        square = picture[top : top + side, left : left + side]
-        result.append(resize(np.ascontiguousarray(square), size, size))
-    return result
