@@ -1,4 +1,4 @@
-"""The command line: ``nst-jax stylize | weights | presets | info``.
+"""The command line: ``nst-jax stylize | demo | weights | presets | info``.
 
 The only place that prints errors and exits. Exit codes: 0 done, 2 bad input (one
 line on stderr), 130 stopped by Ctrl-C.
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -142,7 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("nst-jax"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_stylize(commands)
+    _add_stylize(commands, "stylize", "make one stylised picture")
+    demo = _add_stylize(commands, "demo", "make the example picture; no files needed")
+    demo.set_defaults(config=_demo_config())
     _add_weights(commands)
     _add(commands, "presets", _presets, "list the recipes")
     _add(commands, "info", _info, "show device, versions, weights and folders")
@@ -155,12 +158,12 @@ def _add(commands, name: str, command: Callable, about: str, **options):
     return parser
 
 
-def _add_stylize(commands) -> None:
+def _add_stylize(commands, name: str, about: str) -> argparse.ArgumentParser:
     parser = _add(
         commands,
-        "stylize",
+        name,
         _stylize,
-        "make one stylised picture",
+        about,
         epilog=KEYS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -174,6 +177,16 @@ def _add_stylize(commands) -> None:
         nargs="*",
         metavar="KEY=VALUE",
         help="keys of the config; see below",
+    )
+    return parser
+
+
+def _demo_config() -> str:
+    """configs/starry.yaml: inside an installed package, or beside it in a clone."""
+    package = Path(__file__).parent
+    installed = package / "demo" / "starry.yaml"
+    return str(
+        installed if installed.exists() else package.parent / "configs/starry.yaml"
     )
 
 

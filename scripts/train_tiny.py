@@ -5,15 +5,15 @@ Command::
     python scripts/train_tiny.py --teacher vgg19_quarter.pth --pictures PHOTOS \
         --holdout OTHERS --output nst_jax/features/vgg19_tiny.h5 --log log.json
 
-Time: FILL
-Result: the weights file (float16), replaced every few minutes while the
-training runs, and a JSON file with the losses and the held-out errors.
+Time: about half an hour on one CPU core.
+Result: the weights file (float16), replaced every few minutes while the training
+runs, and a JSON file with the losses and the held-out errors.
 
 The network has VGG-19's layout at a fraction of its width and ends after conv5_1. It
-learns to respond like the strongest of the teacher's channels (see
-``tiny/distill.py``), on random crops of the pictures in PHOTOS, of the example
+is the teacher without its weaker channels, trained to respond as the strong ones did
+(see ``tiny/distill.py``), on random crops of the pictures in PHOTOS, of the example
 pictures in ``configs/pictures`` and of procedural ones: first every layer alone, then
-all of them together. The same seed, pictures and machine give the same file.
+all of them together. The same seed, pictures, steps and machine give the same file.
 """
 
 import argparse
@@ -42,9 +42,9 @@ from scripts.tiny.start import least_squares
 from scripts.tiny.teacher import Teacher, make_teacher
 
 LICENCE = (
-    "MIT; distilled from the quarter-width VGG-19 of Wang et al., Collaborative "
-    "Distillation for Ultra-Resolution Universal Style Transfer, CVPR 2020 (MIT, "
-    "Copyright (c) 2020 Huan Wang)"
+    "MIT; pruned and distilled from the quarter-width VGG-19 of Wang et al., "
+    "Collaborative Distillation for Ultra-Resolution Universal Style Transfer, CVPR "
+    "2020 (MIT, Copyright (c) 2020 Huan Wang)"
 )
 CALIBRATION = 60  # batches that the scales and the first weights are computed from
 

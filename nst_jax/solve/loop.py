@@ -163,7 +163,7 @@ def _check_start(terms: LossTerms) -> None:
 def _outcome(state: State, done: int, iterations: int, stop: bool) -> Outcome | None:
     """Whether the run ends after iteration ``done``, and in what words."""
     if done >= iterations:
-        code, text = "finished", f"all {iterations} iterations were made"
+        code, text = "finished", f"all iterations were made ({iterations})"
     elif stop:
         code = "interrupted"
         text = f"stopped on request after {done} of {iterations} iterations"
@@ -178,7 +178,7 @@ def _outcome(state: State, done: int, iterations: int, stop: bool) -> Outcome | 
     text += f"; the picture is that of iteration {int(state.best_step)}"
     if refused := int(state.refused):
         steps = "1 step was" if refused == 1 else f"{refused} steps were"
-        text += f"; {steps} undone because the loss rose too far"
+        text += f"; {steps} undone, as they made it far worse or changed nothing"
     return Outcome(code, text)
 
 

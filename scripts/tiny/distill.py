@@ -181,8 +181,8 @@ def held_out_errors(
         for picture in pictures
     )
     return {
-        layer: float(error / (power - (total**2).sum() / count))
-        for layer, (error, power, total, count) in sums.items()
+        layer: float(error / (power - (added**2).sum() / count))
+        for layer, (error, power, added, count) in sums.items()
     }
 
 
