@@ -83,7 +83,7 @@ def test_a_run_says_what_it_does_and_where_the_result_is(stylize_cli, workdir):
     first, *_, outcome, path = ran.out.splitlines()
     for part in ("CPU", "vgg19 random", "48 x 40", "12 iterations", "about "):
         assert part in first
-    assert outcome.startswith("all 12 iterations were made")
+    assert outcome.startswith("all iterations were made (12)")
     assert path == str(Path("out/result.png"))
     assert (workdir / path).is_file()
 

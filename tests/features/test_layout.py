@@ -2,10 +2,12 @@ import pytest
 
 from nst_jax.features.layout import block, layer_names, up_to_deepest
 
-VGG16 = (
-    "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 "
-    "conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3"
-).split()
+VGG16 = [
+    *("conv1_1", "conv1_2", "conv2_1", "conv2_2"),
+    *("conv3_1", "conv3_2", "conv3_3"),
+    *("conv4_1", "conv4_2", "conv4_3"),
+    *("conv5_1", "conv5_2", "conv5_3"),
+]
 
 
 def test_layers_are_those_of_the_paper():

@@ -343,7 +343,7 @@ def test_hdf5_of_another_kind_is_refused(tmp_path):
 def test_neither_a_name_nor_a_file(spec):
     with pytest.raises(ValueError, match="neither a file nor a name") as caught:
         pretrained.resolve(spec)
-    assert "the names are tiny" in str(caught.value)
+    assert "the names are vgg19-tiny, tiny" in str(caught.value)
     assert ("did you mean 'tiny'?" in str(caught.value)) == (
         spec in ("tyni", "tiny.pth")
     )
@@ -356,12 +356,12 @@ def test_states(weights_dir, cache_dir):
     row = pretrained.Listed(
         "tiny", "a tiny network", len(ORIGINAL), "not here", path=None
     )
-    assert pretrained.listing() == [row]
+    assert pretrained.listing()[1:] == [row]
     path = pretrained.fetch("tiny")
-    assert pretrained.listing() == [row._replace(state="cached", path=path)]
+    assert pretrained.listing()[1:] == [row._replace(state="cached", path=path)]
     original = weights_dir / FILE_NAME
     original.write_bytes(ORIGINAL)
-    assert pretrained.listing() == [
+    assert pretrained.listing()[1:] == [
         row._replace(state="in NST_JAX_WEIGHTS_DIR", path=original)
     ]
 
