@@ -14,7 +14,7 @@ from nst_jax.features.vgg import device_params, network_of
 from nst_jax.objective.objective import Objective, Problem, loss_weights
 from nst_jax.objective.presets import PRESETS, STYLE_LAYERS, find_preset
 from nst_jax.objective.targets import make_targets
-from nst_jax.resolve import Layout, resolve, wanted_layers
+from nst_jax.resolve import Layout, check_objective, resolve, wanted_layers
 from tests.reference import losses as slow
 
 HEIGHT, WIDTH = 32, 48
@@ -155,7 +155,7 @@ def test_wanted_layers():
 )
 def test_an_objective_of_nothing_is_refused(objective):
     with pytest.raises(ValueError, match="nothing would be matched"):
-        resolved({"objective": objective})
+        check_objective(from_tree({"objective": objective}))
 
 
 def test_unknown_preset():
