@@ -16,6 +16,10 @@ __version__ = version("nst-jax")
 __all__ = ["Result", "__version__", "stylize"]
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 def __getattr__(name: str):
     # Lazy, so that `nst-jax --help` does not wait for jax.
     if name in ("Result", "stylize"):

@@ -141,7 +141,10 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
         key, equals, value = text.partition("=")
         parts = key.strip().split(".")
         if not equals or not all(parts):
-            raise ValueError(f"{fields.short(text)}: expected section.key=value")
+            raise ValueError(
+                f"{fields.short(text)}: expected section.key=value; pictures are given "
+                "with --content and --style"
+            )
         where = fields.short(text)
         unset = value.strip() in ("", "null", "~")
         tree: Any = None
@@ -231,9 +234,20 @@ def _replace(record, tree, prefix: str, where: str):
 
 
 def _unknown(path: str, prefix: str, hints) -> str:
-    near = difflib.get_close_matches(path.rpartition(".")[2], [str(h) for h in hints])
-    hint = f"; did you mean {prefix}{near[0]}?" if near else ""
+    # All keys, and each also by its last part: "alpha" means objective.alpha.
+    known = {prefix + str(hint): prefix + str(hint) for hint in hints}
+    for section in dataclasses.fields(Config):
+        for key in typing.get_type_hints(section.type) if _is_section(section) else ():
+            known.setdefault(key, f"{section.name}.{key}")
+    near = difflib.get_close_matches(path, known) or difflib.get_close_matches(
+        path.rpartition(".")[2], known
+    )
+    hint = f"; did you mean {known[near[0]]}?" if near else ""
     return f"unknown key {fields.short(path)}{hint} (allowed here: {', '.join(hints)})"
+
+
+def _is_section(field: dataclasses.Field) -> bool:
+    return dataclasses.is_dataclass(field.type)
 
 
 def _convert(value, hint, where: str):

@@ -3,6 +3,7 @@
 The one place where the config is unpacked and the stages are joined.
 """
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from nst_jax.config import Config, changed, to_yaml
 from nst_jax.host import on_device
 from nst_jax.images.initial import STARTS
-from nst_jax.images.io import Picture, from_array, load, save
+from nst_jax.images.io import Picture, from_array, load, save, to_uint8
 from nst_jax.modes.single import single
 from nst_jax.outputs import manifest as manifests
 from nst_jax.outputs.files import check_output, claim_folder, split_output
@@ -60,6 +62,17 @@ class Result(NamedTuple):
     config: Config
     manifest: dict[str, Any]
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        """Short: a notebook shows the last value of a cell."""
+        height, width = self.picture.shape[:2]
+        return f"<nst_jax.Result {width} x {height}: {self.outcome.text}>"
+
+    def _repr_png_(self) -> bytes:
+        """The picture, for notebooks."""
+        buffer = io.BytesIO()
+        Image.fromarray(to_uint8(self.picture)).save(buffer, "PNG")
+        return buffer.getvalue()
 
     def save(self, path: str | PathLike) -> None:
         """Write the picture; the ending chooses the format.

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from nst_jax.types import Device
 
 PACKAGES = ("nst-jax", "jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow")
@@ -46,7 +44,7 @@ def peak_memory_bytes(device: Device) -> int | None:
     if stats and "peak_bytes_in_use" in stats:
         return int(stats["peak_bytes_in_use"])
     if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
+        return None
     import resource
 
     # Linux counts kilobytes, macOS bytes.

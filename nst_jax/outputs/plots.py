@@ -27,7 +27,7 @@ def loss_plot(records: Sequence[Record]) -> bytes:
         if "/" in name:
             dashes = "--" if name.startswith("content") else "-"
             _curve(right, iterations, curves[name], name, dashes=dashes)
-    left.set_title("objective and its parts")
+    left.set_title("objective, and its parts unweighted")
     right.set_title("layers")
     for axes in (left, right):
         _finish(axes)

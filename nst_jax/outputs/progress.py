@@ -56,6 +56,7 @@ class _Counting(Quiet):
     def __init__(self, stream: TextIO):
         self.stream, self.text, self.iterations = stream, "", 0
         self.note: str | None = None
+        self.said = False
         self.first: Record | None = None
 
     def say(self, text: str) -> None:
@@ -91,17 +92,19 @@ class _Counting(Quiet):
         return f"{self.pace(record):.3g} s each  {duration(self.left(record))} left"
 
     def take(self, record: Record) -> None:
-        if self.first is None:
+        # The first step after the compilation is slow, and would spoil the pace.
+        if record.iteration <= 1:
             self.first = record
-            return
-        if record.iteration == self.first.iteration + 1:
+        if not self.said and (record.iteration > 1 or record.outcome):
             # The first line waits for a measured step: a guess would be a lie on
             # somebody's machine.
+            self.said = True
             expected = record.seconds + self.left(record)
             self.say(f"{self.text} · about {duration(expected)}")
             if self.note:
                 self.say(self.note)
-        self.show(record)
+        if self.said:
+            self.show(record)
 
     def show(self, record: Record) -> None:
         """Show one step."""

@@ -177,8 +177,7 @@ def _outcome(state: State, done: int, iterations: int, stop: bool) -> Outcome | 
         return None
     text += f"; the picture is that of iteration {int(state.best_step)}"
     if refused := int(state.refused):
-        steps = "1 step was" if refused == 1 else f"{refused} steps were"
-        text += f"; {steps} undone, as they made it far worse or changed nothing"
+        text += f"; {refused} step{'s' if refused > 1 else ''} undone on the way"
     return Outcome(code, text)
 
 

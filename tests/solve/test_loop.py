@@ -71,7 +71,7 @@ def test_undone_steps_are_told():
 
     records = list(optimise(narrow, CENTRE, LBFGS(3), START, iterations=30))
     assert records[-1].refused > 0
-    assert "undone, as they made it far worse" in records[-1].outcome.text
+    assert "undone on the way" in records[-1].outcome.text
 
 
 def test_every_length_of_chunk_is_the_same_program():
