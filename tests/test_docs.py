@@ -1,0 +1,73 @@
+"""The pages say what is true: links, commands, keys."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nst_jax.cli import main
+from nst_jax.config import from_tree, load, override
+from nst_jax.yamltext import parse_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_two_commands_set_it_up():
+    commands = [block for block in blocks("bash") if "pip install" in block]
+    assert len(commands) == 2
+    assert "scripts/stylize.py --config configs/starry.yaml" in commands[0]
+    assert "pytest" in commands[1]
+
+
+def test_the_config_shown_is_one():
+    (shown,) = blocks("yaml")
+    from_tree(parse_yaml(shown, where="README"))
+
+
+def test_settings_named_in_the_readme_exist():
+    found = re.findall(
+        r"`'?((?:objective|solver|network|output)\.\w+=[^`']+)'?`", README
+    )
+    assert len(found) >= 4
+    for setting in found:
+        override(from_tree({}), [setting])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_every_config_loads_and_says_how_to_run_it(path):
+    config = load(path)
+    assert Path(config.content or "").is_file()
+    assert Path(config.style or "").is_file()
+    header = path.read_text().split("content:")[0]
+    assert "Command:" in header
+    assert "Time:" in header
+
+
+@pytest.mark.parametrize("command", ["stylize", "demo", "weights", "presets", "info"])
+def test_commands_of_the_readme_have_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out
+
+
+def test_the_citation_is_whole():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    years = [reference["year"] for reference in citation["references"]]
+    assert years == [2015, 2016]
