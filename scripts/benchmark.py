@@ -166,10 +166,12 @@ def measure_case(width: float, height: int, columns: int, rounds: int) -> dict:
         "step_over_evaluation": ratio(times[1], times[0], per=STEPS),
         "torch_seconds": None,
         "evaluation_over_torch": None,
+        "step_over_torch": None,
     }
     if theirs:
         entry["torch_seconds"] = median(times[2])
         entry["evaluation_over_torch"] = ratio(times[0], times[2])
+        entry["step_over_torch"] = ratio(times[1], times[2], per=STEPS)
     return entry
 
 
@@ -239,18 +241,19 @@ def as_markdown(result: dict) -> str:
         "",
         ", ".join(f"{k} {v}" for k, v in result["versions"].items() if v),
         "",
-        "| width | picture | evaluation | step | PyTorch | ours / PyTorch |",
+        "| width | picture | evaluation | step | PyTorch | evaluation and step / it |",
         "|---|---|---|---|---|---|",
     ]
     for case in result["cases"]:
-        torch = case["torch_seconds"]
+        torch, reference = case["torch_seconds"], "| not installed | |"
+        if torch:
+            both = (case["evaluation_over_torch"], case["step_over_torch"])
+            reference = f"| {torch:.4f} s | {both[0]:.2f}, {both[1]:.2f} |"
         lines.append(
             f"| {case['width']:g} | {case['picture']} "
             f"| {case['evaluation_seconds']:.4f} s "
-            f"| {case['step_over_evaluation']:.2f} x evaluation "
-            + (f"| {torch:.4f} s | {case['evaluation_over_torch']:.2f} |" if torch
-               else "| not installed | |")
-        )  # fmt: skip
+            f"| {case['step_over_evaluation']:.2f} x evaluation {reference}"
+        )
     lines += [
         "",
         "| width | picture | iterations | process | compile | steps | peak memory |",

@@ -10,6 +10,7 @@ is a mean, not a sum. With ``G = F^T F / M`` the printed content loss (eq. 1) is
 ``style_loss``. The captions' alpha/beta belong to the means; see docs/presets.md.
 """
 
+import jax
 import jax.numpy as jnp
 
 from nst_jax.types import FeatureMap, Gram, Image, Scalar
@@ -25,14 +26,30 @@ def content_loss(response: FeatureMap, target: FeatureMap) -> Scalar:
     return jnp.mean((response - target) ** 2)
 
 
+@jax.custom_vjp
 def gram_matrix(response: FeatureMap) -> Gram:
     """``F^T F / (h w)`` of a response ``(h, w, c)``: ``(c, c)``; cf. eq. 3.
 
     Always in full float32: TF32 or bfloat16 products would drown the differences
-    that the style loss consists of.
+    that the style loss consists of. Its gradient, ``F (D + D^T) / (h w)`` for a
+    cotangent D, is one product, where JAX's own takes two.
     """
     positions = response.reshape(-1, response.shape[-1])
     return jnp.matmul(positions.T, positions, precision="highest") / positions.shape[0]
+
+
+def _gram_forward(response):
+    return gram_matrix(response), response
+
+
+def _gram_backward(response, cotangent):
+    positions = response.reshape(-1, response.shape[-1])
+    both = (cotangent + cotangent.T) / positions.shape[0]
+    product = jnp.matmul(positions, both, precision="highest")
+    return (product.reshape(response.shape),)
+
+
+gram_matrix.defvjp(_gram_forward, _gram_backward)
 
 
 def style_loss(gram: Gram, target: Gram) -> Scalar:

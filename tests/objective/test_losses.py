@@ -100,6 +100,18 @@ def test_gradients_are_finite_differences(name, responses):
             )
 
 
+def test_gram_gradient_is_that_of_the_plain_product(responses):
+    f = jnp.asarray(responses[0], jnp.float32)
+    weights = jax.random.normal(jax.random.key(0), (4, 4))  # not symmetric
+
+    def plain(f):
+        positions = f.reshape(-1, 4)
+        return jnp.sum(weights * (positions.T @ positions) / len(positions))
+
+    ours = jax.grad(lambda f: jnp.sum(weights * gram_matrix(f)))(f)
+    np.testing.assert_allclose(ours, jax.grad(plain)(f), rtol=1e-5, atol=1e-6)
+
+
 def test_gram_does_not_know_positions(responses):
     f = jnp.asarray(responses[0], jnp.float32)
     shuffled = jax.random.permutation(jax.random.key(0), f.reshape(-1, 4))
