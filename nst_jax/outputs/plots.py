@@ -1,6 +1,7 @@
 """losses.png: the losses over the iterations."""
 
 import io
+import logging
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,6 +9,9 @@ from matplotlib.figure import Figure
 
 from nst_jax.outputs.trace import TERMS, columns, row
 from nst_jax.solve.loop import Record
+
+# A font that matplotlib's cache names and the system lacks is no news to the user.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def loss_plot(records: Sequence[Record]) -> bytes:

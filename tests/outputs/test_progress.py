@@ -47,13 +47,15 @@ def test_the_first_line_waits_for_a_measured_step(monkeypatch):
     reporter = lines(monkeypatch, out)
     reporter.take(record(0, 5.0))  # 5 s until here: compiled, and one evaluation
     assert out.getvalue() == ""
-    reporter.take(record(1, 7.0))
+    reporter.take(record(1, 25.0))  # the first step is slow, and does not count
+    assert out.getvalue() == ""
+    reporter.take(record(2, 27.0))
     first, second = out.getvalue().splitlines()
-    # 7 s so far, and 100 steps of 2 s.
-    assert first == "CPU · vgg19 · about 3 min 27 s"
+    # 27 s so far, and 99 steps of 2 s.
+    assert first == "CPU · vgg19 · about 3 min 45 s"
     assert second == (
-        "iteration 1/101  loss 1.234e-01 (content 2.000e+00, style 3.000e+00, "
-        "tv 2.5e-01)  2 s each  3 min 20 s left"
+        "iteration 2/101  loss 1.234e-01 (content 2.000e+00, style 3.000e+00, "
+        "tv 2.5e-01)  2 s each  3 min 18 s left"
     )
 
 
@@ -104,6 +106,7 @@ def test_the_bar_takes_two_lines_at_any_width(width):
     bar.headline("CPU · vgg19", 100000)
     bar.take(record(0, 5.0))
     bar.take(record(1, 5.5))
+    bar.take(record(2, 6.0))
     bar.take(record(99999, 5.5e4))
     frame = console.render_lines(bar.bar.get_renderable(), pad=False)
     texts = ["".join(segment.text for segment in line) for line in frame]
