@@ -109,7 +109,7 @@ def jax_steps(case: Case) -> Callable[[], Any]:
 def torch_evaluation(case: Case) -> Callable[[], Any] | None:
     """The same evaluation in PyTorch, or None where it is not installed."""
     try:
-        import torch  # noqa: F401
+        import torch  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     from tests.reference.torch_gatys import evaluation
@@ -215,7 +215,7 @@ def benchmark(*, quick: bool) -> dict:
     if quick:
         cases = [(0.25, 96, 128)]
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         torch_version = torch.__version__
     except ImportError:
