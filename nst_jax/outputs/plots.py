@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -53,4 +54,11 @@ def _finish(axes: Axes) -> None:
     axes.grid(True, which="major", alpha=0.3)
     if axes.lines:
         axes.set_yscale("log")
+        # From the content picture, content begins at next to nothing: without that
+        # point the rest of the curves has room.
+        later = [
+            y for line in axes.lines for y in np.asarray(line.get_ydata())[5:] if y > 0
+        ]
+        if later:
+            axes.set_ylim(bottom=min(later) / 2)
         axes.legend(fontsize="small")
