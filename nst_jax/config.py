@@ -19,6 +19,9 @@ from nst_jax.yamltext import dump_yaml, parse_yaml
 
 # A list of layers is averaged; a mapping layer: weight is used as given.
 Layers = tuple[str, ...] | dict[str, float]
+# Longer sides from coarse to fine; "auto" halves the size again and again, "sqrt2"
+# divides it by the square root of 2.
+Scales = Literal["auto", "sqrt2"] | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,13 @@ class SolverConfig:
     iterations: int = 500
     history: int = 20  # correction pairs of L-BFGS: 24 bytes per pixel each
     learning_rate: float = 0.05  # of Adam, in pixel values of [0, 1]
-    precision: Literal["default", "float32"] = "default"
+    precision: Literal["default", "float32", "bfloat16"] = "default"
+    scale_iterations: tuple[int, ...] | None = None  # of each scale; None: iterations
+    tolerance: float | None = None  # ends when the loss fell by less, relatively, ...
+    window: int = 50  # ... within so many iterations
+    minutes: float | None = None  # ends after them
+    memory: Literal["auto", "fast", "low"] = "auto"  # low computes blocks twice
+    checkpoint_seconds: float = 60.0  # between checkpoints; 0: none
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,11 @@ class Config:
     style: str | None = None
     size: int = 512  # longer side of the result, in pixels
     seed: int = 0
-    start: str | None = None  # noise, content, style, or a picture file
+    scales: Scales | None = None  # coarse to fine; None: one scale
+    # noise, content, content-recoloured, style, or a picture file
+    start: str | None = None
     device: str | None = None  # cpu, gpu, tpu; None: the best there is
+    compile_cache: bool = True  # keep compiled programs for the next run
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
@@ -86,13 +98,7 @@ MOST_ITERATIONS = 10**6
 # Weights reach the device as float32, and are multiplied with losses there.
 WEIGHT_RANGE = (1e-30, 1e30)
 CONFIG_BYTES = 2**20
-# Names that are taken and have no effect yet: refused rather than ignored.
-NOT_YET = {
-    "scales": "coarse-to-fine runs come",
-    "solver.memory": "the memory limit comes",
-    "solver.minutes": "the time limit comes",
-    "solver.checkpoint_seconds": "checkpoints come",
-}
+MOST_SCALES = 16
 # Sections that other commands read from the same file.
 IGNORED = {"sweep"}
 
@@ -217,12 +223,6 @@ def _replace(record, tree, prefix: str, where: str):
         path = f"{prefix}{key}"
         if path in IGNORED:
             continue
-        if path in NOT_YET:
-            if value is None:
-                continue
-            raise ValueError(
-                f"{where}: {path}: {NOT_YET[path]} with a later version; leave it out"
-            )
         if key not in hints:
             raise ValueError(f"{where}: {_unknown(path, prefix, hints)}")
         if dataclasses.is_dataclass(hints[key]):
@@ -253,7 +253,23 @@ def _is_section(field: dataclasses.Field) -> bool:
 def _convert(value, hint, where: str):
     if hint == Layers | None:
         return None if value is None else _layers(value, where)
+    if hint == Scales | None:
+        words = Literal["auto", "sqrt2"] | None
+        if value is None or isinstance(value, str):
+            return fields.convert(value, words, where=where)
+        return _whole_numbers(value, where)
+    if hint == tuple[int, ...] | None:
+        return None if value is None else _whole_numbers(value, where)
     return fields.convert(value, hint, where=where)
+
+
+def _whole_numbers(value, where: str) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MOST_SCALES:
+        raise ValueError(
+            f"{where}: expected 1 to {MOST_SCALES} whole numbers, as [128, 256, 512], "
+            f"not {fields.kind(value)}"
+        )
+    return tuple(fields.number(number, int, where=where) for number in value)
 
 
 def _layers(value, where: str) -> Layers:
@@ -291,6 +307,8 @@ def _check_values(config: Config, where: str) -> None:
         "seed": (config.seed, 0, 2**32 - 1),
         "solver.iterations": (solver.iterations, 1, MOST_ITERATIONS),
         "solver.history": (solver.history, 1, MOST_ITERATIONS),
+        "solver.window": (solver.window, 1, MOST_ITERATIONS),
+        "solver.checkpoint_seconds": (solver.checkpoint_seconds, 0, 1e9),
         "output.every": (config.output.every, 1, MOST_ITERATIONS),
     }
     for key, (value, lowest, highest) in limits.items():
@@ -299,6 +317,12 @@ def _check_values(config: Config, where: str) -> None:
                 f"{where}: {key} must be from {lowest} to {highest}, not "
                 f"{fields.short(value)}"
             )
+    for key in ("tolerance", "minutes"):
+        if (value := getattr(solver, key)) is not None and not 0 < value <= 1e9:
+            raise ValueError(
+                f"{where}: solver.{key} must be above 0 and at most 1e9, not {value:g}"
+            )
+    _check_scales(config, where)
     for key in ("alpha", "beta", "tv"):
         if (weight := getattr(objective, key)) is not None:
             _check_weight(weight, f"{where}: objective.{key}")
@@ -307,6 +331,17 @@ def _check_values(config: Config, where: str) -> None:
             f"{where}: solver.learning_rate must be above 0 and at most 1000, not "
             f"{solver.learning_rate:g}"
         )
+
+
+def _check_scales(config: Config, where: str) -> None:
+    """Each list by itself; together, and with the size, they are checked in a run."""
+    scales, iterations = config.scales, config.solver.scale_iterations
+    if isinstance(scales, tuple) and (
+        sorted(set(scales)) != list(scales) or not 1 <= scales[0] <= LARGEST
+    ):
+        raise ValueError(f"{where}: scales must be positive and grow, not {scales}")
+    if iterations and not all(1 <= n <= MOST_ITERATIONS for n in iterations):
+        raise ValueError(f"{where}: solver.scale_iterations must be from 1 up")
 
 
 def _check_weight(weight: float, where: str) -> None:
@@ -320,7 +355,7 @@ def _check_weight(weight: float, where: str) -> None:
 
 # --- paths ---------------------------------------------------------------------
 
-_STARTS = ("noise", "content", "style")
+_STARTS = ("noise", "content", "content-recoloured", "style")
 
 
 def _absolute(tree: dict, folder: Path) -> dict:

@@ -157,10 +157,20 @@ def test_absolute_paths_stay(write_yaml, tmp_path):
         ("output: {every: 0}", "output.every must be from 1 to"),
         ("network: {pooling: mean}", "network.pooling: expected one of avg, max"),
         ("content: ''", "content: expected text, not ''"),
-        ("scales: 3", "scales: coarse-to-fine runs come with a later version"),
-        ("solver: {memory: 1}", "solver.memory: the memory limit comes with a later"),
-        ("solver: {minutes: 1}", "solver.minutes: the time limit comes with a later"),
-        ("solver: {checkpoint_seconds: 1}", "checkpoints come with a later version"),
+        ("scales: 3", "scales: expected 1 to 16 whole numbers"),
+        ("scales: []", "scales: expected 1 to 16 whole numbers"),
+        ("scales: coarse", "scales: expected one of auto, sqrt2"),
+        ("scales: [256, 512.5]", "scales: expected a whole number"),
+        ("scales: [512, 256]", r"scales must be positive and grow, not \(512, 256\)"),
+        ("scales: [0, 512]", "scales must be positive and grow"),
+        ("solver: {scale_iterations: 5}", "scale_iterations: expected 1 to 16 whole"),
+        ("solver: {scale_iterations: [0]}", "scale_iterations must be from 1 up"),
+        ("solver: {memory: 1}", "solver.memory: expected one of auto, fast, low"),
+        ("solver: {minutes: 0}", "solver.minutes must be above 0"),
+        ("solver: {tolerance: -1}", "solver.tolerance must be above 0"),
+        ("solver: {window: 0}", "solver.window must be from 1"),
+        ("solver: {checkpoint_seconds: -1}", "checkpoint_seconds must be from 0"),
+        ("compile_cache: 1", "compile_cache: expected true or false"),
     ],
 )
 def test_bad_values_are_refused_with_file_and_key(write_yaml, text, message):
@@ -232,6 +242,7 @@ def test_to_yaml_reads_back_equal(tmp_path):
         Config(),
         content=str(tmp_path / "1e3"),
         size=100,
+        scales=(25, 50, 100),
         start="content",
         network={"weights": "vgg16", "rescale": False},
         objective={
@@ -240,7 +251,12 @@ def test_to_yaml_reads_back_equal(tmp_path):
             "content_layers": {"conv4_2": 1 / 3},
             "style_layers": ("conv1_1", "conv2_1"),
         },
-        solver={"name": "adam", "learning_rate": 1e-3},
+        solver={
+            "name": "adam",
+            "learning_rate": 1e-3,
+            "scale_iterations": (3, 2, 1),
+            "minutes": 1.5,
+        },
         output={"every": 7},
     )
     path = tmp_path / "x.yaml"
