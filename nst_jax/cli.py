@@ -1,4 +1,4 @@
-"""The command line: ``nst-jax stylize | demo | weights | presets | info``.
+"""The command line: ``nst-jax stylize | sweep | demo | weights | presets | info``.
 
 The only place that prints errors and exits. Exit codes: 0 done, 2 bad input (one
 line on stderr), 130 stopped by Ctrl-C.
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from nst_jax import config as configs
+from nst_jax import sweep_cli
 from nst_jax.signals import stoppable
+from nst_jax.sweep_spec import command_line
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended
 # The beginning of the process as far as it is ours: the operating system's own answer
@@ -29,6 +31,7 @@ FLAGS = {
     "out": ("output.dir", "PATH", "run folder; or a picture such as night.jpg"),
     "size": ("size", "PIXELS", "longer side of the result (512)"),
     "iterations": ("solver.iterations", "N", "steps of the solver (500)"),
+    "minutes": ("solver.minutes", "N", "end the run after so many minutes"),
     "seed": ("seed", "N", "seed of the noise (0)"),
     "start": ("start", "START", "noise, content, style, or a picture file"),
     "preset": ("objective.preset", "NAME", "recipe; see `nst-jax presets`"),
@@ -41,9 +44,12 @@ keys for KEY=VALUE and YAML files (defaults in brackets; "preset" means that the
 preset decides):
   content, style               pictures: JPEG, PNG, TIFF, WebP
   size [512]                   longer side of the result in pixels
+  scales [none]                from coarse to fine: auto (each half the next), sqrt2, or
+                               [128, 256, 512]
   seed [0]                     seed of the noise
   start [preset]               noise, content, style, or a picture file
   device [best]                cpu, gpu, tpu, gpu:1
+  compile_cache [true]         keep compiled programs for the next run
   network.name [weights]       vgg16 or vgg19
   network.weights [auto]       auto (vgg19 if it is here, else vgg19-tiny), vgg19-tiny
                                (included), vgg19, vgg16, vgg19-caffe (fetched once),
@@ -62,6 +68,15 @@ preset decides):
   solver.history [20]          correction pairs of L-BFGS
   solver.learning_rate [0.05]  of adam
   solver.precision [default]   default (TF32 on GPUs) or float32
+  solver.scale_iterations      steps at each scale, as [100, 100, 50]; else each makes
+                               solver.iterations
+  solver.tolerance [none]      end when the loss fell by less than this share of itself
+                               (1e-3, say) within
+  solver.window [50]           so many iterations
+  solver.minutes [none]        end after so many minutes; those before --resume count
+  solver.memory [auto]         auto, fast, or low (takes longer)
+  solver.checkpoint_seconds [60]  between checkpoints, from which --resume goes on;
+                               0: none
   output.dir [runs/NUMBER]     run folder
   output.every [none]          a snapshot every so many iterations, besides those at
                                100, 200, 300 and 500
@@ -146,6 +161,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("nst-jax"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_stylize(commands, "stylize", "make one stylised picture")
+    sweep = _add_stylize(commands, "sweep", sweep_cli.ABOUT)
+    sweep.set_defaults(command=_sweep)
+    sweep.epilog = sweep_cli.KEYS + KEYS.partition("\nexample:")[0]
+    sweep_cli.add_options(sweep)
     about = "make the example picture; no files needed; defaults: configs/starry.yaml"
     demo = _add_stylize(commands, "demo", about)
     demo.set_defaults(config=_demo_config())
@@ -174,6 +193,11 @@ def _add_stylize(commands, name: str, about: str) -> argparse.ArgumentParser:
     for flag, (_, metavar, about) in FLAGS.items():
         parser.add_argument(f"--{flag}", metavar=metavar, help=about)
     parser.add_argument("--overwrite", action="store_true", help="replace --out")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out, with its own settings if none are given",
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     parser.add_argument(
         "overrides",
@@ -215,6 +239,7 @@ def _add_weights(commands) -> None:
 
 def _stylize(options) -> int:
     config = _config(options)
+    _say_preparing(options.quiet)
     with stoppable() as stop:
         from nst_jax.outputs.progress import byte_progress, reporter
         from nst_jax.run import run
@@ -223,6 +248,7 @@ def _stylize(options) -> int:
             result = run(
                 config,
                 overwrite=options.overwrite,
+                resume=options.resume,
                 reporter=reporter(quiet=options.quiet),
                 began=BEGAN,
                 progress=progress,
@@ -231,17 +257,49 @@ def _stylize(options) -> int:
     return STOPPED if result.outcome.code == "interrupted" else 0
 
 
+def _sweep(options) -> int:
+    given = options.config or _config_of_earlier(options)
+    options.overrides, axes = command_line.split(options.overrides)
+    fixed = [text.partition("=")[0] for text in options.overrides]
+    fixed += [key for key, _ in _flags(options)]
+    base = _config(options)
+    _say_preparing(options.quiet)
+    code = sweep_cli.run(options, base, axes, config=given, fixed=fixed, began=BEGAN)
+    return STOPPED if code == "interrupted" else 0
+
+
+def _flags(options) -> list[tuple[str, str]]:
+    """Keys and texts of the flags that were given."""
+    given = ((key, getattr(options, flag)) for flag, (key, _, _) in FLAGS.items())
+    return [(key, value) for key, value in given if value is not None]
+
+
 def _config(options) -> configs.Config:
-    flags = []
-    for flag, (key, _, _) in FLAGS.items():
-        value = getattr(options, flag)
-        if value is not None:
-            flags.append((key, value))
-    given = options.config
+    given = options.config or _config_of_earlier(options)
     config = configs.Config() if given is None else configs.load(given)
-    for key, value in flags:
+    for key, value in _flags(options):
         config = configs.set_text(config, key, value, where=f"--{_flag_of(key)}")
     return configs.override(config, options.overrides)
+
+
+def _config_of_earlier(options) -> Path | None:
+    """The config of the run to go on with, if nothing else says what to run."""
+    if not options.resume or options.out is None:
+        return None
+    if options.content is not None or options.style is not None:
+        return None
+    from nst_jax.outputs.run_folder import CONFIG, split_output
+
+    folder, _ = split_output(options.out)
+    return folder / CONFIG if folder and (folder / CONFIG).exists() else None
+
+
+def _say_preparing(quiet: bool) -> None:
+    """Something at once: what follows may take seconds to import."""
+    out = sys.stdout
+    if not quiet and out is not None and not out.closed and out.isatty():
+        with contextlib.suppress(OSError):
+            print("preparing ...", file=out, flush=True)
 
 
 def _flag_of(key: str) -> str:

@@ -1,12 +1,14 @@
 """From a config and two pictures to everything a mode needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.config import Config, changed
+from nst_jax.config import Config, ObjectiveConfig, changed
 from nst_jax.features import pretrained
 from nst_jax.features.layout import block, up_to_deepest
 from nst_jax.features.pretrained import EMBEDDED
@@ -14,15 +16,34 @@ from nst_jax.features.random_weights import random_weights
 from nst_jax.features.rescale import floored, mean_activations, rescale
 from nst_jax.features.vgg import Network, device_params, network_of
 from nst_jax.features.weights import Weights, layout_of, read, stored_layers
-from nst_jax.images.initial import cover, noise
+from nst_jax.images.color import match_colours
+from nst_jax.images.initial import STARTS, cover, noise
 from nst_jax.images.io import Picture
-from nst_jax.images.resize import fit_area, fit_longer_side, resize
+from nst_jax.images.resize import (
+    fit_area,
+    fit_longer_side,
+    resize,
+    size_for_area,
+    size_for_longer_side,
+)
+from nst_jax.memory import Plan, Work, available_bytes, plan
+from nst_jax.modes.multiscale import Scale
 from nst_jax.objective.objective import LossWeights, loss_weights
-from nst_jax.resolve import RANDOM, Layout, check_objective, resolve, wanted_layers
+from nst_jax.resolve import (
+    RANDOM,
+    Layout,
+    at_scale,
+    check_objective,
+    check_scales,
+    is_start_file,
+    iterations_of,
+    resolve,
+    wanted_layers,
+)
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
-from nst_jax.types import Image, Params
+from nst_jax.types import Device, Image, Params
 
 EMBEDDED_NOTE = (
     f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real one "
@@ -37,14 +58,15 @@ class Prepared(NamedTuple):
         config: resolved.
         content: at the size of the run.
         style: at the content's area, in its own shape.
-        start: of the content's shape.
+        start: of the shape of the first scale's content.
         alpha: the content's alpha channel at the size of the run, or None.
         network: without weights.
         params: rescaled if the config says so.
-        loss_weights: traced weights of the objective.
+        scales: from coarse to fine; the last one is of the size of the run.
         solver: the solver.
         weights: where the network's weights come from (its arrays are in ``params``).
         note: a sentence for the user on the weights that were chosen, or None.
+        memory: what the run will need, and what was chosen so that it fits.
     """
 
     config: Config
@@ -54,10 +76,35 @@ class Prepared(NamedTuple):
     alpha: np.ndarray | None
     network: Network
     params: Params
-    loss_weights: LossWeights
+    scales: tuple[Scale, ...]
     solver: Solver
     weights: Weights
     note: str | None
+    memory: Plan
+
+
+class Loaded(NamedTuple):
+    """A network as it was read, before there are pictures.
+
+    Attributes:
+        name: what ``network.weights`` is in the resolved config.
+        weights: with their arrays.
+        layout: what presets need to know of the network.
+        note: a sentence for the user on the weights that were chosen, or None.
+    """
+
+    name: str
+    weights: Weights
+    layout: Layout
+    note: str | None
+
+
+class Pictures(NamedTuple):
+    """What a run is made from, each at its own size; a start only if it is a file."""
+
+    content: Picture
+    style: Picture
+    start: Picture | None = None
 
 
 def prepare(
@@ -66,65 +113,226 @@ def prepare(
     style: Picture,
     start: Picture | None,
     *,
+    device: Device | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Load the network, size the pictures, resolve the preset.
+    """Load the network, size the pictures, resolve the preset, plan the memory.
 
     Args:
         config: as loaded.
         content: the content picture at its own size.
         style: the style picture at its own size.
         start: the starting picture at its own size, if the config names a file.
+        device: to run on; the default one if None.
         progress: called with bytes done and in all while weights are downloaded.
 
     Raises:
-        ValueError: for whatever in config, weights or pictures does not fit.
+        ValueError: for whatever in config, weights or pictures does not fit, or if
+            all that would not fit into memory.
         ConnectionError: if weights must be downloaded and cannot be.
+    """
+    loaded = load_network(config, progress=progress)
+    pictures = Pictures(content, style, start)
+    config = resolve_with(config, loaded, content.pixels.shape, style.pixels.shape)
+    sides = sides_at(content.pixels.shape, style.pixels.shape, config.size)
+    work = work_with(
+        config,
+        loaded,
+        content=sides[:2],
+        style=sides[2:],
+        layers=wanted_layers(config),
+        pictures=sum(one.pixels.nbytes for one in pictures if one is not None),
+    )
+    memory = plan_with(config, work, device or jax.devices()[0])
+    prepared = prepare_with(config, loaded, pictures, Sizer(), memory)
+    params = device_params(loaded.weights)
+    if prepared.config.network.rescale:
+        # One network for all scales, or their objectives would not be the same.
+        pair = prepared.content, prepared.style
+        params = rescale(
+            params, unit_mu(prepared.network, loaded.weights, params, pair)
+        )
+    return prepared._replace(params=params)
+
+
+def load_network(
+    config: Config,
+    *,
+    layers: frozenset[str] = frozenset(),
+    progress: Callable[[int, int], None] | None = None,
+) -> Loaded:
+    """The network that the config names, with the layers it asks for, and ``layers``.
+
+    Raises:
+        ValueError: as ``load_weights``.
+        ConnectionError: as ``load_weights``.
     """
     asked = config.network.weights
     config = changed(config, network={"weights": pretrained.choose(asked)})
-    weights = load_weights(config, progress=progress)
-    pixels = fit_longer_side(content.pixels, config.size)
-    height, width = pixels.shape[:2]
+    weights = load_weights(config, layers=layers, progress=progress)
     widths = {layer: a["bias"].shape[0] for layer, a in weights.params.items()}
-    layout = Layout(layout_of(weights.params), widths)
-    config = resolve(config, layout, height, width)
-    # The style picture gets the content's area in its own shape, as the authors' code
-    # does; the paper says "the same size".
-    style_pixels = fit_area(style.pixels, height * width)
-    for name, picture in (("content", pixels), ("style", style_pixels)):
-        _check_side(name, picture, layout, config)
-    network = network_of(
+    name = config.network.weights
+    return Loaded(
+        name,
         weights,
+        Layout(layout_of(weights.params), widths),
+        EMBEDDED_NOTE if asked != name == EMBEDDED else None,
+    )
+
+
+def resolve_with(
+    config: Config, loaded: Loaded, content: tuple[int, ...], style: tuple[int, ...]
+) -> Config:
+    """The config resolved for pictures of these shapes (h, w, ...), each its own.
+
+    Raises:
+        ValueError: for whatever in the config does not fit, or if a picture is too
+            small at one of the scales.
+    """
+    config = changed(config, network={"weights": loaded.name})
+    sides = sides_at(content, style, config.size)
+    config = resolve(config, loaded.layout, *sides[:2], narrowest=min(sides))
+    # From the full size down: what the full size lacks is not a scale's fault.
+    for size, _ in reversed(list(sizes_of(config))):
+        sides = sides_at(content, style, size)
+        _check_side("content", sides[:2], loaded.layout, config, size)
+        _check_side("style", sides[2:], loaded.layout, config, size)
+    return config
+
+
+def sides_at(
+    content: tuple[int, ...], style: tuple[int, ...], size: int
+) -> tuple[int, int, int, int]:
+    """Height and width of content and style picture at a size; see ``Sizer``."""
+    height, width = size_for_longer_side(*content[:2], size)
+    return height, width, *size_for_area(*style[:2], height * width)
+
+
+def work_with(
+    config: Config,
+    loaded: Loaded,
+    *,
+    content: tuple[int, int],
+    style: tuple[int, int],
+    layers: Collection[str],
+    pictures: int,
+    lanes: int = 1,
+) -> Work:
+    """What decides on the memory of a run with a resolved config; see ``Work``."""
+    network = network_of(
+        loaded.weights,
         pooling=config.network.pooling or "avg",
         padding=config.network.padding,
         precision=config.solver.precision,
     )
-    content_array, style_array = jnp.asarray(pixels), jnp.asarray(style_pixels)
-    return Prepared(
-        config,
-        content_array,
-        style_array,
-        _start(config, content_array, style_pixels, start),
-        None if content.alpha is None else resize(content.alpha, height, width),
+    # A run of n iterations has at most n pairs to keep.
+    history = min(config.solver.history, max(iterations_of(config)))
+    return Work(
         network,
-        _params(config, network, weights, (content_array, style_array)),
-        _loss_weights(config),
-        _solver(config),
-        weights._replace(params={}, mu={}),
-        EMBEDDED_NOTE if asked != config.network.weights == EMBEDDED else None,
+        content,
+        style,
+        tuple(layer for layer in network.layers if layer in layers),
+        None if config.solver.name == "adam" else history,
+        pictures,
+        lanes,
     )
 
 
-def load_weights(config: Config, *, progress=None) -> Weights:
-    """The weights that the config names, down to the deepest layer it asks for.
+def plan_with(config: Config, work: Work, device: Device) -> Plan:
+    """What is chosen so that the work fits into the device's memory.
+
+    Raises:
+        ValueError: if it does not fit, whatever is chosen.
+    """
+    available, platform = available_bytes(device), device.platform
+    return plan(
+        work, memory=config.solver.memory, available=available, platform=platform
+    )
+
+
+def prepare_with(
+    config: Config, loaded: Loaded, pictures: Pictures, sizer: "Sizer", memory: Plan
+) -> Prepared:
+    """All but the network's parameters, which are left empty.
+
+    Args:
+        config: of ``resolve_with``.
+        loaded: of ``load_network``.
+        pictures: as they were read.
+        sizer: one for all runs whose arrays are to be shared.
+        memory: of ``plan_with``.
+    """
+    content, style, start = pictures
+    height, width = sizer.pair(content, style, config.size)[0].shape[:2]
+    scales = []
+    for size, iterations in sizes_of(config):
+        pair = sizer.pair(content, style, size)
+        objective = at_scale(config, loaded.layout, (height, width), pair[0].shape[:2])
+        scales.append(Scale(*pair, _loss_weights(objective), iterations))
+    return Prepared(
+        config,
+        scales[-1].content,
+        scales[-1].style,
+        _start(config, scales[0], start),
+        None if content.alpha is None else resize(content.alpha, height, width),
+        memory.work.network,
+        {},
+        tuple(scales),
+        _solver(config, memory.work.history),
+        loaded.weights._replace(params={}, mu={}),
+        loaded.note,
+        memory,
+    )
+
+
+class Sizer:
+    """Pictures at the sizes of the scales, as arrays on the device, each made once.
+
+    The content gets the longer side that is asked for, the style the content's area.
+    The style picture keeps its own shape, as in the authors' code; the paper says
+    "the same size".
+    """
+
+    def __init__(self) -> None:
+        # The pictures are kept, too: an id is theirs only while they are there.
+        self._known: dict[tuple, tuple[Picture, Image]] = {}
+
+    def pair(self, content: Picture, style: Picture, size: int) -> tuple[Image, Image]:
+        """Content with that longer side, and style with the content's area."""
+        pixels = self._once(content, size, fit_longer_side)
+        height, width = pixels.shape[:2]
+        return pixels, self._once(style, height * width, fit_area)
+
+    def _once(self, picture: Picture, size: int, fit) -> Image:
+        key = id(picture), size, fit
+        if key not in self._known:
+            self._known[key] = picture, jnp.asarray(fit(picture.pixels, size))
+        return self._known[key][1]
+
+
+def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
+    """Longer side and iterations of each scale of a resolved config."""
+    assert isinstance(config.scales, tuple)
+    return zip(config.scales, iterations_of(config), strict=True)
+
+
+def load_weights(
+    config: Config, *, layers: frozenset[str] = frozenset(), progress=None
+) -> Weights:
+    """The weights that the config names, down to the deepest layer asked for.
+
+    Args:
+        config: asks for some layers.
+        layers: more of them.
+        progress: called with bytes done and in all while weights are downloaded.
 
     Raises:
         ValueError: if they cannot be found or read, or end before that layer.
         ConnectionError: if they must be downloaded and cannot be.
     """
     check_objective(config)
-    wanted, spec = wanted_layers(config), config.network.weights
+    check_scales(config)
+    wanted, spec = wanted_layers(config) | layers, config.network.weights
     if spec == RANDOM:
         layout = config.network.name or "vgg19"
         deepest = up_to_deepest(layout, wanted)[-1]
@@ -147,6 +355,16 @@ def load_weights(config: Config, *, progress=None) -> Weights:
     return read(path, running)
 
 
+def check_start(start: str) -> None:
+    """Refuse the name of a start that is neither a file nor known.
+
+    Raises:
+        ValueError: as it says.
+    """
+    if is_start_file(start) and not Path(start).exists():
+        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
+
+
 def _check_name(config: Config) -> None:
     """Refuse a name of weights that are of another network, before a download."""
     name, spec = config.network.name, config.network.weights
@@ -157,48 +375,62 @@ def _check_name(config: Config) -> None:
         )
 
 
-def _check_side(name: str, picture: np.ndarray, layout: Layout, config: Config) -> None:
+def _check_side(
+    name: str, shape: tuple[int, ...], layout: Layout, config: Config, size: int
+) -> None:
     """Refuse a picture of which nothing would be left at the deepest layer."""
     deepest = up_to_deepest(layout.name, wanted_layers(config))[-1]
     # Reflection needs two positions to reflect.
     positions = 2 if config.network.padding == "reflect" else 1
     least = positions * 2 ** (block(deepest) - 1)
-    height, width = picture.shape[:2]
+    height, width = shape[:2]
     if min(height, width) < least:
+        of_scales = size != config.size
         raise ValueError(
-            f"the {name} picture is {width} x {height} at size {config.size}; "
-            f"{deepest} needs at least {least} pixels on each side: choose a larger "
-            "size"
+            f"the {name} picture is {width} x {height} at "
+            f"{f'scale {size} of scales' if of_scales else f'size {size}'}; "
+            f"{deepest} needs at least {least} pixels on each side: choose "
+            f"{'a larger first scale' if of_scales else 'a larger size'}"
         )
 
 
-def _params(config: Config, network: Network, weights: Weights, pictures) -> Params:
-    params = device_params(weights)
-    if not config.network.rescale:
-        return params
+def unit_mu(
+    network: Network, weights: Weights, params: Params, pictures: Iterable[Image]
+) -> dict[str, jax.Array]:
+    """What each filter's response is divided by: its mean, as stored or measured.
+
+    Args:
+        network: its pooling counts.
+        weights: may hold the means.
+        params: their arrays on the device.
+        pictures: to measure on, if they do not.
+    """
     stored = weights.mu.get(network.pooling, {})
-    if set(stored) == set(params):
-        mu = {layer: jnp.asarray(stored[layer]) for layer in params}
-    else:
-        mu = mean_activations(network, params, pictures)
-    return rescale(params, floored(mu))
+    if has_mu(network, weights):
+        return floored({layer: jnp.asarray(stored[layer]) for layer in params})
+    return floored(mean_activations(network, params, pictures))
 
 
-def _start(
-    config: Config, content: Image, style: np.ndarray, picture: Picture | None
-) -> Image:
+def has_mu(network: Network, weights: Weights) -> bool:
+    """Whether the weights come with the mean responses of all their filters."""
+    return set(weights.mu.get(network.pooling, {})) == set(weights.params)
+
+
+def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:
+    content, style = np.asarray(scale.content), np.asarray(scale.style)
     height, width = content.shape[:2]
     if picture is not None:
         return jnp.asarray(cover(picture.pixels, height, width))
     if config.start == "content":
-        return content
+        return scale.content
+    if config.start == "content-recoloured":
+        return jnp.asarray(match_colours(content, style))
     if config.start == "style":
         return jnp.asarray(cover(style, height, width))
     return noise(height, width, seed=config.seed)
 
 
-def _loss_weights(config: Config) -> LossWeights:
-    objective = config.objective
+def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
     assert isinstance(objective.content_layers, dict)
     assert isinstance(objective.style_layers, dict)
     return loss_weights(
@@ -210,8 +442,7 @@ def _loss_weights(config: Config) -> LossWeights:
     )
 
 
-def _solver(config: Config) -> Solver:
-    if config.solver.name == "adam":
+def _solver(config: Config, history: int | None) -> Solver:
+    if history is None:
         return Adam(config.solver.learning_rate)
-    # A run of n iterations has at most n pairs to keep.
-    return LBFGS(min(config.solver.history, config.solver.iterations))
+    return LBFGS(history)

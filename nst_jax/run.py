@@ -3,27 +3,30 @@
 The one place where the config is unpacked and the stages are joined.
 """
 
-import io
-import os
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from os import PathLike
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nst_jax.config import Config, changed, to_yaml
-from nst_jax.host import on_device
-from nst_jax.images.initial import STARTS
-from nst_jax.images.io import Picture, from_array, load, save, to_uint8
-from nst_jax.modes.single import single
-from nst_jax.outputs import manifest as manifests
-from nst_jax.outputs.files import check_output, claim_folder, split_output
+from nst_jax.host import on_device, use_compile_cache
+from nst_jax.images.io import load
+from nst_jax.modes.multiscale import multiscale
+from nst_jax.outputs import checkpoint
+from nst_jax.outputs.checkpoint import Checkpoints
+from nst_jax.outputs.files import (
+    FolderLock,
+    check_output,
+    claim_folder,
+    split_output,
+)
 from nst_jax.outputs.progress import Quiet
+from nst_jax.outputs.progress import reporter as make_reporter
 from nst_jax.outputs.run_folder import (
     RunFolder,
     check_inputs_survive,
@@ -33,54 +36,25 @@ from nst_jax.prepare import Prepared, prepare
 from nst_jax.resolve import (
     expand_home,
     input_files,
-    is_start_file,
     repeatable,
     settings_text,
 )
+from nst_jax.result import Result, inputs_of, result_of
+from nst_jax.resume import (
+    Earlier,
+    as_it_is,
+    check_resume,
+    check_size,
+    check_unchanged,
+    find,
+    going_on,
+    hashes_of,
+    is_finished,
+)
 from nst_jax.signals import Stop, stoppable
-from nst_jax.solve.loop import Outcome, Record
-from nst_jax.types import Device
-
-
-class Result(NamedTuple):
-    """What a run gives back.
-
-    Attributes:
-        picture: float32 (h, w, 3), clipped to [0, 1].
-        alpha: float32 (h, w), the content's, or None.
-        records: one per iteration, with the losses; record 0 is the start.
-        outcome: why the run ended.
-        config: resolved: with it and the same pictures, the run can be repeated.
-        manifest: versions, device, weights, seconds, evaluations, memory.
-        folder: the run folder, or None.
-    """
-
-    picture: np.ndarray
-    alpha: np.ndarray | None
-    records: list[Record]
-    outcome: Outcome
-    config: Config
-    manifest: dict[str, Any]
-    folder: Path | None = None
-
-    def __repr__(self) -> str:
-        """Short: a notebook shows the last value of a cell."""
-        height, width = self.picture.shape[:2]
-        return f"<nst_jax.Result {width} x {height}: {self.outcome.text}>"
-
-    def _repr_png_(self) -> bytes:
-        """The picture, for notebooks."""
-        buffer = io.BytesIO()
-        Image.fromarray(to_uint8(self.picture)).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    def save(self, path: str | PathLike) -> None:
-        """Write the picture; the ending chooses the format.
-
-        Raises:
-            ValueError: if it cannot be written.
-        """
-        save(path, self.picture, alpha=self.alpha, settings=settings_text(self.config))
+from nst_jax.solve.loop import Record, Resume
+from nst_jax.sources import file_name, picture_of, start_picture
+from nst_jax.tell import say_failures, say_headline, say_where
 
 
 def stylize(
@@ -89,12 +63,14 @@ def stylize(
     *,
     start: str | PathLike | None = None,
     size: int = 512,
+    scales: str | Sequence[int] | None = None,
     seed: int = 0,
     device: str | None = None,
     network: Mapping[str, Any] | None = None,
     objective: Mapping[str, Any] | None = None,
     solver: Mapping[str, Any] | None = None,
     on_record: Callable[[Record], None] | None = None,
+    progress: bool = False,
 ) -> Result:
     """Stylise one picture, from Python.
 
@@ -112,12 +88,14 @@ def stylize(
         style: likewise.
         start: "noise", "content", "style" or a file; None: as the preset says.
         size: longer side of the result in pixels.
+        scales: longer sides from coarse to fine, "auto" or "sqrt2"; None: one scale.
         seed: seed of the noise.
         device: "cpu", "gpu", "tpu", "gpu:1"; None: the best there is.
         network: keys of the section ``network``.
         objective: keys of the section ``objective``.
         solver: keys of the section ``solver``.
         on_record: called with each record as it comes.
+        progress: whether to show how far it is.
 
     Raises:
         ValueError: for whatever in settings, weights or pictures does not fit.
@@ -129,28 +107,41 @@ def stylize(
         Config(),
         **{name: section for name, section in sections.items() if section},
         size=size,
+        scales=scales,
         seed=seed,
         device=device,
         start=start,
-        content=_file_name(content),
-        style=_file_name(style),
+        content=file_name(content),
+        style=file_name(style),
     )
     config = expand_home(config)
-    pictures = _picture(content), _picture(style), _start_picture(config)
-    with on_device(config.device) as device, stoppable() as stop:
-        prepared = prepare(config, *pictures, progress=_checking(stop, None))
-        inputs, kept = _inputs(prepared), []
-        for record in _solve(prepared, frozenset(), stop, began):
-            kept.append(record)
-            if on_record is not None:
-                on_record(record)
-        return _result(prepared, kept, inputs, device, began)
+    pictures = picture_of(content), picture_of(style), start_picture(config.start)
+    with (
+        on_device(config.device) as device,
+        use_compile_cache(config.compile_cache),
+        stoppable() as stop,
+    ):
+        reporter = make_reporter(quiet=not progress)
+        stop.on_ask = reporter.stopping
+        prepared = prepare(
+            config, *pictures, device=device, progress=_checking(stop, None)
+        )
+        inputs, kept = inputs_of(prepared), []
+        say_headline(reporter, prepared, device)
+        with reporter:
+            for record in _solve(prepared, stop, began):
+                kept.append(record._replace(state=None))
+                reporter.take(kept[-1])
+                if on_record is not None:
+                    on_record(kept[-1])
+        return result_of(prepared, kept, inputs, device, began)
 
 
 def run(
     config: Config,
     *,
     overwrite: bool = False,
+    resume: bool = False,
     reporter: Quiet | None = None,
     began: float | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -161,6 +152,7 @@ def run(
     Args:
         config: with ``content`` and ``style`` set.
         overwrite: whether an existing output may be replaced.
+        resume: go on with the run in the output folder, if there is one.
         reporter: told about each step; silent by default.
         began: ``time.perf_counter()`` value at which the process began.
         progress: called with bytes done and in all while weights are downloaded.
@@ -179,44 +171,98 @@ def run(
     if content is None or style is None:
         missing = "content" if content is None else "style"
         raise ValueError(f"no {missing} picture: give --{missing} FILE")
-    check_output(config.output.dir, size=config.size, overwrite=overwrite)
+    if resume:
+        check_resume(config, overwrite)
+    check_output(config.output.dir, size=config.size, overwrite=overwrite or resume)
     check_inputs_survive(config.output.dir, input_files(config))
-    pictures = load(content), load(style), _start_picture(config)
+    pictures = load(content), load(style), start_picture(config.start)
     for picture in filter(None, pictures):
         for note in picture.notes:
             reporter.say(f"note: {picture.name}: {note}")
     with (
         on_device(config.device) as device,
+        use_compile_cache(config.compile_cache),
         nullcontext(stop) if stop else stoppable() as stop,
+        FolderLock() as lock,
     ):
         stop.on_ask = reporter.stopping
         stop.check()
-        prepared = prepare(config, *pictures, progress=_checking(stop, progress))
+        earlier = _earlier(config, lock) if resume else None
+        prepared = prepare(
+            config, *pictures, device=device, progress=_checking(stop, progress)
+        )
         stop.check()
-        inputs = _inputs(prepared)
-        iterations = prepared.config.solver.iterations
-        headline = _headline(prepared, device)
-        reporter.headline(headline, iterations, note=prepared.note)
+        inputs = inputs_of(prepared)
+        hashes = hashes_of(inputs, {"sha256": prepared.weights.sha256})
+        going = None
+        if earlier is not None and earlier.config is not None:
+            check_unchanged(earlier, prepared.config, hashes)
+            if is_finished(earlier, prepared.config):
+                return as_it_is(earlier, reporter)
+            if earlier.checkpoint is not None:
+                prepared, going = going_on(earlier, prepared)
+                began -= going.record.seconds
+        say_headline(reporter, prepared, device)
+        say_where(reporter, earlier, going)
+        kept = _checkpoints(prepared, hashes)
         with reporter:
-            folder = _fill_folder(prepared, reporter, stop, began)
-        result = _result(prepared, folder.records, inputs, device, began)
-        path = folder.finish(result.manifest)
+            folder = _fill_folder(
+                prepared, earlier, going, kept, reporter, stop, lock, began
+            )
+        result = result_of(prepared, folder.records, inputs, device, began)
+        try:
+            path = folder.finish(result.manifest)
+        finally:
+            can_go_on = kept.finish()
+            say_failures(reporter, kept)
     reporter.say(f"{result.outcome.text}\n{path}")
+    if can_go_on and result.outcome.code == "interrupted":
+        place = shlex.quote(config.output.dir or str(folder.folder))
+        reporter.say(f"go on with: nst-jax stylize --resume --out {place}")
     return result._replace(folder=folder.folder)
 
 
-def _fill_folder(prepared: Prepared, reporter: Quiet, stop: Stop, began) -> RunFolder:
-    config = prepared.config
-    pauses = snapshot_iterations(config.solver.iterations, config.output.every)
-    records = _solve(prepared, pauses, stop, began)
+def _fill_folder(
+    prepared: Prepared,
+    earlier: Earlier | None,
+    going: Resume | None,
+    kept: Checkpoints,
+    reporter: Quiet,
+    stop: Stop,
+    lock: FolderLock,
+    began: float,
+) -> RunFolder:
+    before = earlier.checkpoint.records if earlier and earlier.checkpoint else []
+    pauses = snapshot_iterations(_total(prepared), prepared.config.output.every)
+    records = _solve(
+        prepared,
+        stop,
+        began,
+        pauses=pauses,
+        keep_state=kept.due if prepared.config.solver.checkpoint_seconds else None,
+        going=going,
+        totals=[float(record.terms.total) for record in before],
+    )
     # The first record shows that the start can be evaluated at all. Nothing is left
     # to be refused: only now is anything made, replaced, or worth saving.
     first = next(records)
     stop.check()
-    folder = _folder(prepared, pauses)
+    folder = _folder(prepared, pauses, lock)
+    if going is None:
+        folder.begin()
+    else:
+        if earlier is not None and earlier.notes:
+            # Damaged: it must not take the place of the one that is whole.
+            checkpoint.remove(folder.folder, names=[checkpoint.CURRENT])
+        folder.records.extend(before)
+        folder.begin(keep=True)
+    kept.folder = folder.folder
     for record in chain([first], records):
         reporter.take(record)
         _keep(folder, record, reporter)
+        if record.state is not None:
+            kept.take([*folder.records[:-1], record])
+        say_failures(reporter, kept)
     return folder
 
 
@@ -231,20 +277,47 @@ def _checking(stop: Stop, progress) -> Callable[[int, int], None]:
     return show
 
 
-def _solve(prepared: Prepared, pauses, stop: Stop, began) -> Iterator[Record]:
-    return single(
-        prepared.content,
-        prepared.style,
+def _solve(
+    prepared: Prepared,
+    stop: Stop,
+    began: float,
+    *,
+    pauses: frozenset[int] = frozenset(),
+    keep_state: Callable[[], bool] | None = None,
+    going: Resume | None = None,
+    totals: Sequence[float] = (),
+) -> Iterator[Record]:
+    limits = prepared.config.solver
+    records = multiscale(
+        prepared.scales,
         prepared.start,
         extract=prepared.network,
         params=prepared.params,
-        weights=prepared.loss_weights,
         solver=prepared.solver,
-        iterations=prepared.config.solver.iterations,
+        minutes=limits.minutes,
+        tolerance=limits.tolerance,
+        window=limits.window,
         pauses=pauses,
         should_stop=lambda: stop.asked,
+        keep_state=keep_state,
         began=began,
+        resume=going,
+        totals=totals,
     )
+    if going is None:
+        yield from records
+        return
+    before = going.record
+    for record in records:
+        yield record._replace(
+            compile_seconds=before.compile_seconds + record.compile_seconds,
+            solve_seconds=before.solve_seconds + record.solve_seconds,
+        )
+
+
+def _total(prepared: Prepared) -> int:
+    """Number of the last iteration, counted through all scales from 0."""
+    return sum(scale.iterations + 1 for scale in prepared.scales) - 1
 
 
 def _keep(folder: RunFolder, record: Record, reporter: Quiet) -> None:
@@ -255,99 +328,45 @@ def _keep(folder: RunFolder, record: Record, reporter: Quiet) -> None:
         reporter.say(f"warning: no snapshot: {error}")
 
 
-def _folder(prepared: Prepared, snapshots: frozenset[int]) -> RunFolder:
+def _folder(
+    prepared: Prepared, snapshots: frozenset[int], lock: FolderLock
+) -> RunFolder:
     wanted, picture_file = split_output(prepared.config.output.dir)
     config = repeatable(prepared.config)
-    folder = RunFolder(
-        claim_folder(wanted),
+    path = claim_folder(wanted)
+    lock.hold(path)
+    return RunFolder(
+        path,
         picture_file,
         f"# Run again with: nst-jax stylize --config THIS_FILE\n{to_yaml(config)}",
         settings_text(config),
         snapshots,
         prepared.alpha,
     )
-    folder.begin()
-    return folder
 
 
-def _result(
-    prepared: Prepared, records, inputs: dict[str, Any], device: Device, began: float
-) -> Result:
-    last = records[-1]
-    picture = np.clip(last.picture, 0, 1)
-    manifest = _manifest(prepared, last, inputs, device, began)
-    return Result(
-        picture, prepared.alpha, records, last.outcome, prepared.config, manifest
-    )
+# --- going on ---------------------------------------------------------------------
 
 
-def _inputs(prepared: Prepared) -> dict[str, Any]:
-    """The pictures that were read, before anybody changes them."""
-    config = prepared.config
-    shapes = {"content": prepared.content.shape, "style": prepared.style.shape}
-    files = {"content": config.content, "style": config.style}
-    if config.start and is_start_file(config.start):
-        shapes["start"], files["start"] = prepared.start.shape, config.start
-    return {name: manifests.input_entry(files[name], shapes[name]) for name in shapes}
+def _earlier(config: Config, lock: FolderLock) -> Earlier:
+    folder, _ = split_output(config.output.dir)
+    assert folder is not None
+    if folder.is_dir():
+        lock.hold(folder)
+    earlier = find(folder)
+    check_size(earlier, config)
+    return earlier
 
 
-def _manifest(
-    prepared: Prepared, last: Record, inputs, device: Device, began: float
-) -> dict[str, Any]:
-    config, weights = prepared.config, prepared.weights
-    total = time.perf_counter() - began
-    return {
-        "versions": manifests.versions(),
-        "device": manifests.device_name(device),
-        "weights": {
-            "name": weights.name,
-            "sha256": weights.sha256,
-            "source": weights.source,
-            "licence": weights.licence,
-            "note": prepared.note,
-        },
-        "inputs": inputs,
-        "seed": config.seed,
-        "seconds": {
-            "compile": round(last.compile_seconds, 3),
-            "solve": round(last.solve_seconds, 3),
-            "total": round(total, 3),
-        },
-        "evaluations": last.evaluations,
-        "refused_steps": last.refused,
-        "peak_memory_bytes": manifests.peak_memory_bytes(device),
-        "outcome": last.outcome._asdict() if last.outcome else None,
+def _checkpoints(prepared: Prepared, hashes: dict[str, str | None]) -> Checkpoints:
+    made_from = {
+        "config": to_yaml(repeatable(prepared.config)),
+        "hashes": hashes,
+        "solver": prepared.solver._asdict(),  # pyright: ignore
+        "remat": prepared.network.remat,
     }
-
-
-def _headline(prepared: Prepared, device: Device) -> str:
-    height, width = prepared.content.shape[:2]
-    return (
-        f"{manifests.device_name(device)} · {prepared.weights.name} "
-        f"({prepared.network.pooling} pooling) · {width} x {height} · "
-        f"{prepared.config.solver.iterations} iterations"
+    return Checkpoints(
+        made_from,
+        seconds=prepared.config.solver.checkpoint_seconds,
+        scale_iterations=[scale.iterations for scale in prepared.scales],
     )
-
-
-def _start_picture(config: Config) -> Picture | None:
-    """The starting picture, if the config names a file.
-
-    Raises:
-        ValueError: if there is no such file, or it is no picture.
-    """
-    start = config.start
-    if start is None or not is_start_file(start):
-        return None
-    if not Path(start).exists():
-        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
-    return load(start)
-
-
-def _picture(source) -> Picture:
-    if isinstance(source, str | PathLike):
-        return load(os.path.expanduser(source))
-    return from_array(source)
-
-
-def _file_name(source) -> str | None:
-    return str(source) if isinstance(source, str | PathLike) else None

@@ -4,9 +4,12 @@ import pytest
 from nst_jax.config import Config, changed, load
 from nst_jax.resolve import (
     Layout,
+    at_scale,
     check_objective,
+    check_scales,
     expand_home,
     input_files,
+    iterations_of,
     repeatable,
     resolve,
     settings_text,
@@ -159,3 +162,110 @@ def test_home_is_replaced(tmp_path, monkeypatch):
 def test_shapes_follow_the_pooling():
     assert LAYOUT.shape("conv4_2", 47, 40) == (5, 5, 32)
     assert np.prod(LAYOUT.shape("conv3_1", 8, 8)) == 2 * 2 * 256  # at full width
+
+
+def scales_of(layers=("conv2_1",), height=384, width=512, **keys):
+    objective = {"content_layers": list(layers), "style_layers": list(layers)}
+    narrowest = keys.pop("narrowest", None)
+    config = changed(Config(), objective=objective, **keys)
+    return resolve(config, LAYOUT, height, width, narrowest=narrowest).scales
+
+
+def test_one_scale_is_the_size():
+    assert scales_of(start="content") == (512,)
+    assert scales_of(scales=[512]) == (512,)
+    assert scales_of(size=300, scales=[300]) == (300,)
+
+
+def test_scales_that_are_given_stay():
+    assert scales_of(scales=[100, 300, 512]) == (100, 300, 512)
+
+
+def test_from_noise_the_preset_goes_from_coarse_to_fine():
+    """Its iterations are as many as were asked for."""
+    config = resolve(Config(), LAYOUT, 384, 512)
+    assert config.scales == (128, 256, 512)
+    assert config.solver.scale_iterations == (100, 100, 300)
+    few = resolve(changed(Config(), solver={"iterations": 11}), LAYOUT, 384, 512)
+    assert few.solver.scale_iterations == (2, 2, 7)
+    assert resolve(config, LAYOUT, 384, 512) == config
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"size": 250},
+        {"start": "content"},
+        {"start": "start.png"},
+        {"scales": [512]},
+        {"solver": {"iterations": 4}},
+        {"objective": {"preset": "gatys-notebook"}},
+        {"objective": {"preset": "gatys-notebook"}, "start": "noise"},
+        {"objective": {"preset": "gatys2016-literal"}},
+    ],
+)
+def test_else_the_preset_has_one_scale(keys):
+    config = resolve(changed(Config(), **keys), LAYOUT, 384, 512)
+    assert config.scales == (config.size,)
+    assert config.solver.scale_iterations is None
+
+
+def test_auto_halves_the_size_down_to_128():
+    assert scales_of(scales="auto") == (128, 256, 512)
+    assert scales_of(scales="auto", size=1000) == (250, 500, 1000)
+    assert scales_of(scales="auto", size=250) == (250,)
+    assert scales_of(scales="sqrt2") == (128, 181, 256, 362, 512)
+
+
+def test_auto_leaves_the_deepest_layer_four_positions():
+    # conv5_1 has a position per 16 pixels, the shorter side is 3/8 of the longer one.
+    assert scales_of(["conv5_1"], 192, 512, scales="auto") == (256, 512)
+    assert scales_of(["conv5_1"], 384, 512, scales="auto") == (128, 256, 512)
+    narrow = scales_of(["conv5_1"], scales="auto", narrowest=100)
+    assert narrow == (512,)
+
+
+def test_resolved_scales_resolve_to_themselves():
+    once = resolve(changed(Config(), scales="sqrt2"), LAYOUT, 384, 512)
+    assert once.scales == (128, 181, 256, 362, 512)
+    assert resolve(once, LAYOUT, 384, 512) == once
+
+
+def test_iterations_are_those_of_every_scale_or_one_for_all():
+    config = changed(Config(), scales="auto", solver={"iterations": 70})
+    assert iterations_of(resolve(config, LAYOUT, 384, 512)) == (70, 70, 70)
+    config = changed(config, solver={"scale_iterations": [9, 8, 7]})
+    assert iterations_of(resolve(config, LAYOUT, 384, 512)) == (9, 8, 7)
+
+
+@pytest.mark.parametrize("scales", [[128, 256], [256, 1024]])
+def test_scales_end_at_the_size(scales):
+    message = rf"the last of scales is {scales[-1]}, but size is 512"
+    with pytest.raises(ValueError, match=message):
+        check_scales(changed(Config(), scales=scales))
+
+
+@pytest.mark.parametrize("scales", [[256, 512], "auto"])
+def test_iterations_are_as_many_as_scales(scales):
+    config = changed(Config(), scales=scales, solver={"scale_iterations": [9, 8, 7, 6]})
+    with pytest.raises(ValueError, match=r"has 4 numbers, but there are \d scales"):
+        resolve(config, LAYOUT, 384, 512)
+
+
+def test_iterations_of_scales_need_scales():
+    config = changed(Config(), solver={"scale_iterations": [9]})
+    with pytest.raises(ValueError, match=r"solver\.scale_iterations needs scales"):
+        check_scales(config)
+
+
+def test_weights_that_follow_the_size_do_so_at_each_scale():
+    """As if the preset were resolved at that size."""
+    for preset in ("gatys2016-literal", "neural-style", "gatys2016"):
+        given = changed(Config(), objective={"preset": preset})
+        full = resolve(given, LAYOUT, 400, 512)
+        coarse = at_scale(full, LAYOUT, (400, 512), (100, 128))
+        directly = resolve(given, LAYOUT, 100, 128).objective
+        assert coarse.tv == pytest.approx(directly.tv)
+        assert coarse.content_layers == pytest.approx(directly.content_layers)
+        assert coarse.style_layers == pytest.approx(directly.style_layers)
+        assert at_scale(full, LAYOUT, (400, 512), (400, 512)) == full.objective

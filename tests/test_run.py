@@ -155,8 +155,13 @@ def test_the_manifest_says_what_made_the_result(finished, pictures, tiny_weights
     manifest = json.loads((finished.folder / "manifest.json").read_text())
     assert set(manifest) == {
         *("versions", "device", "weights", "inputs", "seed", "seconds"),
-        *("evaluations", "refused_steps", "peak_memory_bytes", "outcome"),
+        *("evaluations", "refused_steps", "peak_memory_bytes", "outcome", "scales"),
+        "memory",
     }
+    assert 1e8 < manifest["memory"]["predicted_bytes"] < 2e9
+    assert manifest["memory"]["history"] == 4
+    assert manifest["memory"]["remat"] == []
+    assert manifest["scales"] == [{"size": 48, "iterations": ITERATIONS}]
     assert set(manifest["seconds"]) == {"compile", "solve", "total"}
     assert manifest["weights"]["sha256"] == read(tiny_weights).sha256
     assert manifest["inputs"]["content"]["file"] == str(pictures.content)

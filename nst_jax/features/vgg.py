@@ -7,7 +7,9 @@ Gatys et al.: there are no fully connected layers, and pooling averages by defau
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from functools import partial
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -26,7 +28,7 @@ from nst_jax.types import Features, Image, Params
 
 Pooling = Literal["avg", "max"]
 Padding = Literal["zeros", "reflect"]
-Precision = Literal["default", "float32"]
+Precision = Literal["default", "float32", "bfloat16"]
 
 
 class Network(NamedTuple):
@@ -41,8 +43,12 @@ class Network(NamedTuple):
             dropped, as PyTorch does (Caffe rounds up).
         padding: "zeros" (as trained) or "reflect" at the borders of every layer.
         precision: "default" lets the device use TF32 or bfloat16 inside
-            convolutions, "float32" does not.
+            convolutions, "float32" does not, "bfloat16" convolves bfloat16 arrays
+            (half the memory). Responses are handed out as float32 in any case.
         input: the input convention of the weights.
+        remat: blocks (1 to 5) whose inner responses are not kept for the gradient
+            but computed again: less memory, the same values, about one more forward
+            pass through these blocks.
     """
 
     layout: str
@@ -51,6 +57,7 @@ class Network(NamedTuple):
     padding: Padding = "zeros"
     precision: Precision = "default"
     input: InputConvention = TORCHVISION_INPUT
+    remat: tuple[int, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -100,30 +107,49 @@ class VGG(nn.Module):
     # Training needs `lax.conv_general_dilated` here: the default's kernels are frozen.
     convolution: Callable[..., jax.Array] = frozen_conv
 
-    @nn.compact
+    def setup(self) -> None:
+        """Name the convolutions after their layers."""
+        widths = dict(self.network.widths)
+        for layer in self.running:
+            setattr(self, layer, self._convolution(widths[layer]))
+
     def __call__(self, picture: Image) -> Features:
         """Run to the deepest tap; see ``Network``."""
-        widths = dict(self.network.widths)
         x, taps = normalise(picture, self.network.input), {}
-        for before, layer in zip((None, *self.running), self.running, strict=False):
-            if before and block(before) != block(layer):
-                x = pool(x, self.network.pooling)
-            x = nn.relu(self._conv(layer, widths[layer])(x))
-            taps[layer] = x
+        blocks = {i: tuple(names) for i, names in groupby(self.running, block)}
+        for number, layers in blocks.items():
+            options = {"layers": layers, "pooled": number != max(blocks)}
+            run: Callable[..., Any] = partial(self.run_block, **options)
+            if number in self.network.remat:
+                alone = self.clone(parent=None)
+                run = partial(alone.apply, method="run_block", **options)
+                run = partial(recomputed, run, self.variables)
+            x, tapped = run(x)
+            taps |= tapped
         return {layer: taps[layer] for layer in self.taps}
 
-    def _conv(self, layer: str, channels: int) -> nn.Conv:
+    def run_block(self, x: jax.Array, layers: tuple[str, ...], pooled: bool):
+        """Convolutions, then pooling unless the block is the last: ``(x, taps)``."""
+        taps = {}
+        for layer in layers:
+            x = nn.relu(getattr(self, layer)(x))
+            if layer in self.taps:
+                taps[layer] = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return pool(x, self.network.pooling) if pooled else x, taps
+
+    def _convolution(self, channels: int) -> nn.Conv:
         return nn.Conv(
             channels,
             (3, 3),
             padding={"zeros": "SAME", "reflect": "REFLECT"}[self.network.padding],
+            dtype=jnp.bfloat16 if self.network.precision == "bfloat16" else None,
             # Stated here, so that the solver's own 'highest' does not reach in.
             precision={
                 "default": jax.lax.Precision.DEFAULT,
                 "float32": jax.lax.Precision.HIGHEST,
+                "bfloat16": jax.lax.Precision.DEFAULT,
             }[self.network.precision],
             conv_general_dilated=self.convolution,
-            name=layer,
         )
 
 
@@ -147,12 +173,39 @@ def pool(x: jax.Array, pooling: Pooling) -> jax.Array:
     )
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def recomputed(function: Callable, params, x: jax.Array):
+    """``function(params, x)``, of which the gradient keeps nothing but ``x``.
+
+    What ``jax.checkpoint`` is for, which XLA undoes on the CPU with jax 0.10: it finds
+    the second computation equal to the first one, and keeps that instead.
+    """
+    return function(params, x)
+
+
+def _recomputed_forward(function, params, x):
+    return function(params, x), (params, x)
+
+
+def _recomputed_backward(function, residuals, cotangents):
+    params, x = residuals
+    # A zero that the compiler cannot foresee: the computation is not the first one
+    # over again, and cannot begin before the gradient has come back to this block.
+    first = jax.tree.leaves(cotangents)[0].reshape(-1)[0]
+    x += jnp.minimum(jnp.abs(first), 0).astype(x.dtype)
+    return jax.vjp(function, params, x)[1](cotangents)
+
+
+recomputed.defvjp(_recomputed_forward, _recomputed_backward)
+
+
 def network_of(
     weights: Weights,
     *,
     pooling: Pooling = "avg",
     padding: Padding = "zeros",
     precision: Precision = "default",
+    remat: tuple[int, ...] = (),
 ) -> Network:
     """The network that fits these weights.
 
@@ -162,13 +215,15 @@ def network_of(
     for name, value, known in (
         ("pooling", pooling, ("avg", "max")),
         ("padding", padding, ("zeros", "reflect")),
-        ("precision", precision, ("default", "float32")),
+        ("precision", precision, ("default", "float32", "bfloat16")),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    if wrong := set(remat) - {1, 2, 3, 4, 5}:
+        raise ValueError(f"remat names blocks from 1 to 5, not {sorted(wrong)}")
     widths = tuple((k, int(v["bias"].shape[0])) for k, v in weights.params.items())
     layout = layout_of(weights.params)
-    return Network(layout, widths, pooling, padding, precision, weights.input)
+    return Network(layout, widths, pooling, padding, precision, weights.input, remat)
 
 
 def device_params(weights: Weights) -> Params:

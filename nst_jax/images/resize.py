@@ -67,6 +67,22 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     _check_pixels(pixels)
     if pixels.shape[:2] == (height, width):
         return pixels
+    return np.clip(resample(pixels, height, width), 0.0, 1.0)
+
+
+def resample(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """``resize`` for values of any range, such as a picture in the middle of a run.
+
+    Its overshoot is kept, and so are values outside [0, 1].
+
+    Raises:
+        TypeError: see ``resize``.
+        ValueError: see ``resize``.
+    """
+    height, width = _positive(height=height, width=width)
+    _check_pixels(pixels)
+    if pixels.shape[:2] == (height, width):
+        return pixels
     # Pillow filters float32 only one channel at a time.
     planes = pixels[..., None] if pixels.ndim == 2 else pixels
     resized = [
@@ -75,7 +91,7 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         )
         for channel in range(planes.shape[-1])
     ]
-    result = np.clip(np.stack([np.asarray(p) for p in resized], axis=-1), 0.0, 1.0)
+    result = np.stack([np.asarray(plane) for plane in resized], axis=-1)
     return result[..., 0] if pixels.ndim == 2 else result
 
 

@@ -13,7 +13,7 @@ neural-style        5 m + sum (100 / N_l^2) g_l + total variation
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 Shape = tuple[int, int, int]  # of a response: h, w, channels
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -34,6 +34,8 @@ class Preset(NamedTuple):
         content_weight: shape of a layer's response -> w_l.
         style_weight: shape, number of style layers -> v_l.
         tv: height and width of the picture -> weight of the total variation.
+        scales: "auto" where a run from noise goes from coarse to fine unless the
+            config says otherwise; None: one scale.
     """
 
     about: str
@@ -47,6 +49,7 @@ class Preset(NamedTuple):
     content_weight: Callable[[Shape], float] = lambda shape: 1.0
     style_weight: Callable[[Shape, int], float] = lambda shape, layers: 1 / layers
     tv: Callable[[int, int], float] = lambda height, width: 0.0
+    scales: Literal["auto"] | None = None
 
 
 def _half_sum(shape: Shape) -> float:
@@ -69,6 +72,8 @@ PRESETS: dict[str, Preset] = {
     "gatys2016": Preset(
         "CVPR 2016, with the captions' alpha/beta read as the authors' code does",
         alpha=1e-3, beta=1.0, rescale=True, pooling="avg", start="noise",
+        # Not in the paper: the same objective, reached in 0.6 of the time.
+        scales="auto",
     ),
     "gatys2016-literal": Preset(
         "CVPR 2016 with the sums as printed: content wins by about a million",

@@ -2,8 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from nst_jax.images.io import WRITABLE
 
@@ -13,6 +16,7 @@ OTHER_PICTURES = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".pdf", ".ppm",
     ".svg", ".tga",
 )  # fmt: skip
+LOCK = ".lock"  # held while a run writes into its folder
 LARGEST_WEBP = 16383  # pixels of a side: the format has 14 bits for it
 
 
@@ -134,6 +138,48 @@ def claim_folder(folder: Path | None) -> Path:
             f"{place}: cannot be written to ({error.strerror}); choose another --out"
         ) from error
     return folder
+
+
+class FolderLock(ExitStack):
+    """Keeps other runs out of a folder, from when ``hold`` is called to the end."""
+
+    held = False
+
+    def hold(self, folder: Path) -> None:
+        """Take the lock, if it is not held yet; see ``locked``."""
+        if not self.held:
+            self.enter_context(locked(folder))
+            self.held = True
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, which exists.
+
+    Raises:
+        ValueError: if another run is at work there.
+    """
+    path = folder / LOCK
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"{folder}: another run is writing there; wait for its end, or choose "
+            "another --out"
+        ) from error
+    # Some network drives know no locks: that is no reason not to run.
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Before it is let go, or somebody else's might be removed. Windows keeps a file
+        # that is open, and removes this one by itself.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
 
 
 def _next_numbered(parent: Path) -> Path:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
@@ -34,12 +34,14 @@ class Quiet(AbstractContextManager):
     def say(self, text: str) -> None:
         """One line for the user."""
 
-    def headline(self, text: str, iterations: int, *, note: str | None = None) -> None:
-        """What the run is, shown with its expected time once that is known.
+    def headline(
+        self, text: str, scales: Sequence[tuple[int, int]], *, note: str | None = None
+    ) -> None:
+        """What the run is. Its expected time follows once that is known.
 
         Args:
             text: device, network, size.
-            iterations: how many there will be.
+            scales: longer side and iterations of each, from coarse to fine.
             note: a line to follow it, or None.
         """
 
@@ -54,10 +56,12 @@ class _Counting(Quiet):
     """Knows the pace: seconds per iteration, and what is left."""
 
     def __init__(self, stream: TextIO):
-        self.stream, self.text, self.iterations = stream, "", 0
-        self.note: str | None = None
-        self.said = False
+        self.stream, self.iterations, self.said = stream, 0, False
+        self.scales: Sequence[tuple[int, int]] = ()
+        # Of the scale at work: the record that the pace is counted from, and how many
+        # there were.
         self.first: Record | None = None
+        self.seen = 0
 
     def say(self, text: str) -> None:
         """One line for the user; a reader who went away does not stop the run."""
@@ -73,8 +77,15 @@ class _Counting(Quiet):
     def line(self, text: str) -> None:
         """Write a line that the stream can encode."""
 
-    def headline(self, text: str, iterations: int, *, note: str | None = None) -> None:
-        self.text, self.iterations, self.note = text, iterations, note
+    def headline(
+        self, text: str, scales: Sequence[tuple[int, int]], *, note: str | None = None
+    ) -> None:
+        self.scales = scales
+        # Every scale begins with the evaluation of its start.
+        self.iterations = sum(count + 1 for _, count in scales) - 1
+        self.say(text)
+        if note:
+            self.say(note)
 
     def pace(self, record: Record) -> float:
         """Seconds per iteration, the compilation not counted."""
@@ -84,26 +95,33 @@ class _Counting(Quiet):
         return (record.seconds - self.first.seconds) / steps
 
     def left(self, record: Record) -> float:
-        """Seconds left."""
-        return self.pace(record) * (self.iterations - record.iteration)
+        """Seconds left; a step of a finer scale takes as long as its area says."""
+        sizes = [size for size, _ in self.scales]
+        steps = [count + 1 for _, count in self.scales]
+        here = sum(steps[: record.scale + 1]) - 1 - record.iteration
+        finer = range(record.scale + 1, len(steps))
+        later = sum(steps[k] * (sizes[k] / record.size) ** 2 for k in finer)
+        return self.pace(record) * (max(here, 0) + later)
 
     def times(self, record: Record) -> str:
-        """Seconds per iteration and seconds left, in words."""
+        """Seconds per iteration and seconds left, in words; at the end, all of them."""
+        if record.outcome is not None:
+            return f"{self.pace(record):.3g} s each  {duration(record.seconds)} in all"
         return f"{self.pace(record):.3g} s each  {duration(self.left(record))} left"
 
     def take(self, record: Record) -> None:
+        if self.first is None or record.scale != self.first.scale:
+            self.seen = 0
         # The first step after the compilation is slow, and would spoil the pace.
-        if record.iteration <= 1:
+        if self.seen <= 1:
             self.first = record
-        if not self.said and (record.iteration > 1 or record.outcome):
-            # The first line waits for a measured step: a guess would be a lie on
-            # somebody's machine.
+        self.seen += 1
+        if not self.said and self.seen > 2:
+            # It waits for a measured step: a guess would be a lie on somebody's
+            # machine.
             self.said = True
-            expected = record.seconds + self.left(record)
-            self.say(f"{self.text} · about {duration(expected)}")
-            if self.note:
-                self.say(self.note)
-        if self.said:
+            self.say(f"about {duration(record.seconds + self.left(record))} in all")
+        if self.said or record.outcome:
             self.show(record)
 
     def show(self, record: Record) -> None:

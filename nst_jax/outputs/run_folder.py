@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax.images.io import save
+from nst_jax.outputs import checkpoint
 from nst_jax.outputs.files import split_output, write_bytes, write_text
 from nst_jax.outputs.manifest import to_json
 from nst_jax.outputs.plots import loss_plot
@@ -18,6 +19,7 @@ from nst_jax.solve.loop import Record
 SNAPSHOTS = (100, 200, 300, 500)
 RESULT, PLOT, TRACE = "result.png", "losses.png", "trace.csv"
 MANIFEST, CONFIG = "manifest.json", "config.yaml"
+RESULTS = (RESULT, PLOT, TRACE, MANIFEST)
 
 
 def snapshot_iterations(iterations: int, every: int | None) -> frozenset[int]:
@@ -53,7 +55,7 @@ def check_inputs_survive(given: str | None, inputs: Iterable[str]) -> None:
 def _results(folder: Path) -> list[Path]:
     """What a run writes into its folder, but for its config."""
     snapshots = (folder / "snapshots").glob("iteration_*.png")
-    return [folder / name for name in (RESULT, PLOT, TRACE, MANIFEST)] + [*snapshots]
+    return [folder / name for name in RESULTS] + [*snapshots]
 
 
 @dataclass
@@ -67,7 +69,8 @@ class RunFolder:
         settings: text for the pictures' metadata.
         snapshots: iterations of which the picture is kept.
         alpha: the content's alpha channel at the result's size, or None.
-        records: all records so far.
+        records: all so far, without solver states; of a run that goes on, from its
+            beginning.
     """
 
     folder: Path
@@ -78,8 +81,11 @@ class RunFolder:
     alpha: np.ndarray | None = None
     records: list[Record] = field(default_factory=list)
 
-    def begin(self) -> None:
+    def begin(self, *, keep: bool = False) -> None:
         """Write the config; take away what an earlier run left here.
+
+        Args:
+            keep: the earlier run goes on: only what tells of its end is taken away.
 
         Raises:
             ValueError: naming the file that cannot be written or removed.
@@ -91,18 +97,24 @@ class RunFolder:
         # Nothing is taken away if nothing can be written.
         write_text(self.folder / CONFIG, self.config)
         try:
-            for path in stale:
+            for path in [self.folder / MANIFEST] if keep else stale:
                 path.unlink(missing_ok=True)
+            if not keep:
+                checkpoint.remove(self.folder)
         except OSError as error:
             raise ValueError(f"{self.folder}: {error.strerror}") from error
 
     def take(self, record: Record) -> None:
         """Keep a record; some pictures in the middle of a run become snapshots.
 
+        A record of the last iteration once more takes the place of the first.
+
         Raises:
             ValueError: naming the file that cannot be written.
         """
-        self.records.append(record)
+        if self.records and self.records[-1].iteration == record.iteration:
+            self.records.pop()
+        self.records.append(record._replace(state=None))
         if record.picture is not None and record.iteration in self.snapshots:
             self._snapshot(record)
 

@@ -1,7 +1,7 @@
 """The only loop: chunks of steps on the device, one record per step out."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ LONGEST_CHUNK = 64
 # Steps refused in a row after which the run is over: each is shorter than the one
 # before, and the history has been dropped many times.
 STALLED_AFTER = 30
+# ``tolerance`` is looked at so many times per window, at fixed iterations: were it at
+# the ends of chunks, which depend on the clock, no run would repeat.
+LOOKS_PER_WINDOW = 5
 
 
 class Outcome(NamedTuple):
@@ -42,8 +45,11 @@ class Record(NamedTuple):
         outcome: at the end, else None. The last record holds the losses of the best
             picture, which is the one handed out, even if its step was not the last.
         compile_seconds: time spent compiling the loop.
-        solve_seconds: time spent in its steps so far.
+        solve_seconds: time spent in its steps so far, by this process.
         refused: steps refused so far.
+        scale: index of the scale that the step belongs to, from coarse to fine.
+        state: the solver's state after the step, as NumPy arrays, where it was asked
+            for and at the end; else None.
     """
 
     iteration: int
@@ -56,6 +62,29 @@ class Record(NamedTuple):
     compile_seconds: float = 0.0
     solve_seconds: float = 0.0
     refused: int = 0
+    scale: int = 0
+    state: State | None = None
+
+
+class Resume(NamedTuple):
+    """Where a run of one or several scales goes on.
+
+    Attributes:
+        record: the last one that was handed out.
+        state: the solver's state after it.
+    """
+
+    record: Record
+    state: State
+
+
+class Limits(NamedTuple):
+    """What ends a run; see ``optimise``."""
+
+    iterations: int
+    minutes: float | None = None
+    tolerance: float | None = None
+    window: int = 50
 
 
 class Rows(NamedTuple):
@@ -74,9 +103,15 @@ def optimise(
     start: Image,
     *,
     iterations: int,
+    minutes: float | None = None,
+    tolerance: float | None = None,
+    window: int = 50,
     pauses: frozenset[int] = frozenset(),
     should_stop: Callable[[], bool] = lambda: False,
+    keep_state: Callable[[], bool] | None = None,
     began: float | None = None,
+    resume: State | None = None,
+    totals: Sequence[float] = (),
 ) -> Iterator[Record]:
     """Minimise ``objective(picture, problem)`` from ``start``.
 
@@ -86,33 +121,56 @@ def optimise(
         solver: hashable; see ``solve.state.Solver``.
         start: (h, w, 3).
         iterations: steps after the evaluation of the start.
+        minutes: ends the run so long after ``began``; None: no limit.
+        tolerance: ends the run when the best objective fell by less than this share
+            of itself within the last ``window`` iterations; None: never.
+        window: see ``tolerance``.
         pauses: iterations whose record must carry the picture.
         should_stop: asked between chunks; True ends the run with what there is.
+        keep_state: asked between chunks; True makes the chunk's last record carry the
+            solver's state, as the last record of all does then. None: none does.
         began: ``time.perf_counter()`` value that ``Record.seconds`` counts from.
+        resume: a ``Record.state`` to go on from; the next record is that of the next
+            iteration. On a CPU the rest of the run is then the same to the bit.
+        totals: objectives of the iterations that led to ``resume``, oldest first, as
+            their records have them; only ``tolerance`` needs them.
 
     Yields:
         ``iterations + 1`` records, unless the run ends early; the last one has the
-        picture and the outcome.
+        picture and the outcome. After ``resume`` those that were still to
+        come; if there are none, its last one once more.
 
     Raises:
-        ValueError: if the objective of the start is not finite.
+        ValueError: if the objective of the start is not finite, or if ``resume`` is of
+            another solver or size.
     """
     began = time.perf_counter() if began is None else began
-    size, steps, solved = max(start.shape[:2]), 0, 0.0
+    limits = Limits(iterations, minutes, tolerance, window)
+    loss = partial(objective, problem=problem)
+    state = _first_state(solver, loss, start, resume)
+    size, steps, solved = max(start.shape[:2]), int(state.evaluations), 0.0
     pace, outcome = None, None
-    state = solver.init(partial(objective, problem=problem), jnp.asarray(start))
-    # Chunks take their state's buffers over, so each must be a buffer of its own.
-    state = jax.tree.map(jnp.copy, state)
+    totals = list(totals)
+    if steps > 0:
+        seconds = time.perf_counter() - began
+        outcome = outcome_of(state, steps - 1, limits, totals, seconds)
+        if outcome is not None:
+            yield _end_again(state, size, seconds, outcome)
+            return
     state, compile_seconds = _compile(objective, solver, problem, state)
     while outcome is None:
-        count = _chunk_length(steps, iterations, pace, pauses)
+        count = chunk_length(steps, iterations, pace, pauses, every=look_every(limits))
         before = time.perf_counter()
         state, rows = _chunk(objective, solver, problem, state, count)
         losses = jax.device_get((rows.terms, rows.evaluations, rows.refused))
-        pace = (time.perf_counter() - before) / count
+        now = time.perf_counter()
+        pace = (now - before) / count
         if steps == 0:
             _check_start(losses[0])
-        outcome = _outcome(state, steps + count - 1, iterations, should_stop())
+        totals += losses[0].total[:count].tolist()
+        outcome = outcome_of(
+            state, steps + count - 1, limits, totals, now - began, stop=should_stop()
+        )
         for index in range(count):
             terms, evaluations, refused = jax.tree.map(
                 lambda values, i=index: values[i].item(), losses
@@ -129,8 +187,73 @@ def optimise(
             )
             if index == count - 1:
                 record = _with_picture(record, state, rows, outcome, pauses)
+                if keep_state and (outcome is not None or keep_state()):
+                    record = record._replace(state=_on_host(state))
             yield record
+        del record  # its state is as large as the solver's own
         steps, solved = steps + count, solved + pace * count
+
+
+def _first_state(solver: Solver, loss, start: Image, resume: State | None) -> State:
+    if resume is None:
+        return _apart(solver.init(loss, jnp.array(start)))
+    expected = jax.eval_shape(partial(solver.init, loss), jnp.asarray(start))
+    fits = jax.tree.structure(resume) == jax.tree.structure(expected) and all(
+        np.shape(leaf) == wanted.shape
+        for leaf, wanted in zip(
+            jax.tree.leaves(resume), jax.tree.leaves(expected), strict=True
+        )
+    )
+    if not fits:
+        raise ValueError("the state to go on from is of another solver or size")
+    return jax.tree.map(lambda x, y: jnp.array(x, y.dtype), resume, expected)
+
+
+def _apart(state: State) -> State:
+    """Chunks take their state's buffers over, so each must be a buffer of its own."""
+    seen: set[int] = set()
+
+    def own(leaf):
+        if id(leaf) in seen:
+            return jnp.copy(leaf)
+        seen.add(id(leaf))
+        return leaf
+
+    return jax.tree.map(own, state)
+
+
+def _on_host(state: State) -> State:
+    # A copy: the next chunk takes over the buffers that a view would look at.
+    return jax.tree.map(lambda leaf: np.array(leaf), state)
+
+
+def look_every(limits: Limits) -> int:
+    """How many iterations lie between two looks at ``tolerance``; 0: no looks."""
+    if limits.tolerance is None:
+        return 0
+    return max(1, limits.window // LOOKS_PER_WINDOW)
+
+
+def _converged(totals: Sequence[float], done: int, limits: Limits) -> bool:
+    every, before = look_every(limits), totals[: -limits.window]
+    if limits.tolerance is None or done % every or not before:
+        return False
+    return min(totals) > (1 - limits.tolerance) * min(before)
+
+
+def _end_again(state: State, size: int, seconds: float, outcome: Outcome) -> Record:
+    """The last record of a run of which nothing is left to do."""
+    return Record(
+        iteration=int(state.evaluations) - 1,
+        evaluations=int(state.evaluations),
+        seconds=seconds,
+        size=size,
+        terms=jax.tree.map(float, jax.device_get(state.best_terms)),
+        picture=np.array(state.best_picture),
+        outcome=outcome,
+        refused=int(state.refused),
+        state=_on_host(state),
+    )
 
 
 def _compile(objective, solver, problem, state: State) -> tuple[State, float]:
@@ -141,11 +264,18 @@ def _compile(objective, solver, problem, state: State) -> tuple[State, float]:
     return state, time.perf_counter() - before
 
 
-def _chunk_length(steps: int, iterations: int, pace, pauses: frozenset[int]) -> int:
-    """Steps until the next pause, the end, or about ``CHUNK_SECONDS``."""
+def chunk_length(
+    steps: int, iterations: int, pace, pauses: frozenset[int], *, every: int = 0
+) -> int:
+    """Steps until the next pause, the end, or about ``CHUNK_SECONDS``.
+
+    ``every``: pause also at its multiples, if it is not 0.
+    """
     wished = 1 if pace is None else int(CHUNK_SECONDS / max(pace, 1e-6))
     # Step number k (from 0) is iteration k.
     stops = [pause for pause in (*pauses, iterations) if pause >= steps]
+    if every:
+        stops.append(-(-steps // every) * every)
     return max(1, min(wished, LONGEST_CHUNK, min(stops) - steps + 1))
 
 
@@ -160,19 +290,35 @@ def _check_start(terms: LossTerms) -> None:
         )
 
 
-def _outcome(state: State, done: int, iterations: int, stop: bool) -> Outcome | None:
+def outcome_of(
+    state: State,
+    done: int,
+    limits: Limits,
+    totals: Sequence[float],
+    seconds: float,
+    *,
+    stop: bool = False,
+) -> Outcome | None:
     """Whether the run ends after iteration ``done``, and in what words."""
-    if done >= iterations:
-        code, text = "finished", f"all iterations were made ({iterations})"
+    after = f"after {done} of {limits.iterations} iterations"
+    if done >= limits.iterations:
+        code, text = "finished", f"all iterations were made ({limits.iterations})"
     elif stop:
-        code = "interrupted"
-        text = f"stopped on request after {done} of {iterations} iterations"
+        code, text = "interrupted", f"stopped on request {after}"
     elif int(state.refused_in_a_row) >= STALLED_AFTER:
         code = "stalled"
         text = (
-            f"no step led down any more after {done} of {iterations} iterations; "
-            "float32 gives no better picture from here"
+            f"no step led down any more {after}; float32 gives no better picture from "
+            "here"
         )
+    elif _converged(totals, done, limits):
+        code = "converged"
+        text = (
+            f"the loss fell by less than {limits.tolerance:.2g} of itself within "
+            f"{limits.window} iterations, {after}"
+        )
+    elif limits.minutes is not None and seconds >= 60 * limits.minutes:
+        code, text = "time", f"{limits.minutes:g} minutes were over {after}"
     else:
         return None
     text += f"; the picture is that of iteration {int(state.best_step)}"

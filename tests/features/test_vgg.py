@@ -1,4 +1,5 @@
 import os
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -168,3 +169,85 @@ def test_networks_of_equal_files_are_equal(small):
     weights, network = small
     assert network_of(weights) == network
     assert hash(network_of(weights)) == hash(network)
+
+
+def loss(network, params, picture):
+    """Taps in every block, and one block without any."""
+    layers = ("conv1_1", "conv2_1", "conv2_2", "conv4_2")
+    features = network(params, picture, layers)
+    return sum(jnp.mean(features[layer] ** 2) for layer in layers)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("remat", [(1,), (1, 2), (3,), (1, 2, 3, 4)])
+def test_computing_again_changes_nothing(small, pooling, remat):
+    weights, _ = small
+    params = device_params(weights)
+    picture = jax.random.uniform(jax.random.key(0), (37, 50, 3))
+    kept, again = (
+        jax.jit(
+            jax.value_and_grad(
+                partial(loss, network_of(weights, pooling=pooling, remat=r), params)
+            )
+        )(picture)
+        for r in ((), remat)
+    )
+    np.testing.assert_allclose(again[0], kept[0], rtol=1e-6)
+    scale = float(jnp.abs(kept[1]).max())
+    assert scale > 0
+    np.testing.assert_allclose(again[1], kept[1], rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_computing_again_needs_less_memory_inside_a_loop(small, pooling):
+    """Where the solver puts the gradient; XLA could undo it there and say nothing."""
+    weights, _ = small
+    params = device_params(weights)
+
+    def bytes_of(remat):
+        network = network_of(weights, pooling=pooling, remat=remat)
+
+        def descend(picture, params):
+            last = lambda x: jnp.sum(network(params, x, ("conv4_2",))["conv4_2"] ** 2)  # noqa: E731
+            gradient = jax.grad(last)
+            step = lambda _, x: x - gradient(x)  # noqa: E731
+            return jax.lax.fori_loop(0, 3, step, picture)
+
+        compiled = jax.jit(descend).lower(jnp.ones((96, 128, 3)), params).compile()
+        analysis = compiled.memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
+
+    assert bytes_of((1,)) < 0.9 * bytes_of(())
+
+
+def test_bfloat16_responses_are_close_and_handed_out_as_float32(small):
+    weights, network = small
+    params = device_params(weights)
+    picture = jax.random.uniform(jax.random.key(0), (37, 50, 3))
+    exact = network(params, picture, network.layers)
+    rough = network_of(weights, precision="bfloat16")(params, picture, network.layers)
+    for layer in network.layers:
+        assert rough[layer].dtype == jnp.float32
+        error = np.sqrt(np.mean((rough[layer] - exact[layer]) ** 2))
+        scale = np.sqrt(np.mean(exact[layer] ** 2))
+        assert 1e-4 * scale < error < 2e-2 * scale  # bfloat16 keeps 8 bits
+
+
+def test_bfloat16_gradients_are_close_and_float32(small):
+    weights, network = small
+    params = device_params(weights)
+    picture = jax.random.uniform(jax.random.key(0), (37, 50, 3))
+    rough, exact = (
+        jax.grad(partial(loss, n, params))(picture)
+        for n in (network_of(weights, precision="bfloat16"), network)
+    )
+    assert rough.dtype == jnp.float32
+    error = jnp.sqrt(jnp.mean((rough - exact) ** 2))
+    # Some ReLUs open that were shut, and the other way round.
+    assert error < 6e-2 * jnp.sqrt(jnp.mean(exact**2))
+
+
+def test_blocks_that_are_not_there_are_refused(small):
+    with pytest.raises(ValueError, match="blocks from 1 to 5"):
+        network_of(small[0], remat=(0, 6))

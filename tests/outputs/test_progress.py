@@ -38,21 +38,21 @@ def test_durations_in_words(seconds, words):
 def lines(monkeypatch, stream, every=0.0):
     monkeypatch.setattr(progress, "LINE_SECONDS", every)
     reporter = Lines(stream)
-    reporter.headline("CPU · vgg19", 101)
+    reporter.headline("CPU · vgg19", [(64, 101)])
     return reporter
 
 
-def test_the_first_line_waits_for_a_measured_step(monkeypatch):
+def test_the_expected_time_waits_for_a_measured_step(monkeypatch):
     out = io.StringIO()
     reporter = lines(monkeypatch, out)
     reporter.take(record(0, 5.0))  # 5 s until here: compiled, and one evaluation
-    assert out.getvalue() == ""
+    assert out.getvalue() == "CPU · vgg19\n"
     reporter.take(record(1, 25.0))  # the first step is slow, and does not count
-    assert out.getvalue() == ""
+    assert out.getvalue() == "CPU · vgg19\n"
     reporter.take(record(2, 27.0))
-    first, second = out.getvalue().splitlines()
+    _, first, second = out.getvalue().splitlines()
     # 27 s so far, and 99 steps of 2 s.
-    assert first == "CPU · vgg19 · about 3 min 45 s"
+    assert first == "about 3 min 45 s in all"
     assert second == (
         "iteration 2/101  loss 1.234e-01 (content 2.000e+00, style 3.000e+00, "
         "tv 2.5e-01)  2 s each  3 min 18 s left"
@@ -65,15 +65,43 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch):
     for i in range(101):
         reporter.take(record(i, float(i)))
     reporter.take(record(101, 101.0, Outcome("finished", "done")))
-    assert len(out.getvalue().splitlines()) == 2
+    assert len(out.getvalue().splitlines()) == 3
     assert "iteration 101/101" in out.getvalue()
+    assert out.getvalue().endswith("  1 s each  1 min 41 s in all\n")
+
+
+def test_the_time_of_several_scales_goes_by_their_areas(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    reporter = Lines(out)
+    reporter.headline("CPU", [(64, 10), (128, 5)], note="note")
+    for i in range(11):
+        reporter.take(record(i, i * 2.0)._replace(size=64))
+    for i in range(11, 14):
+        reporter.take(record(i, 20 + (i - 10) * 9.0)._replace(size=128, scale=1))
+    said = out.getvalue().splitlines()
+    assert said[:2] == ["CPU", "note"]
+    # 4 s, 8 steps of 2 s, 6 steps of 8 s.
+    assert said[2] == "about 1 min 8 s in all"
+    # 3 steps of 9 s.
+    assert said[-1].startswith("iteration 13/16  ")
+    assert said[-1].endswith("  9 s each  27 s left")
+
+
+def test_a_run_that_goes_on_has_its_own_pace(monkeypatch):
+    out = io.StringIO()
+    reporter = lines(monkeypatch, out)
+    for i, seconds in ((50, 100.0), (51, 103.0), (52, 105.0)):
+        reporter.take(record(i, seconds))
+    # 105 s so far, and 49 steps of 2 s.
+    assert "about 3 min 23 s in all" in out.getvalue()
 
 
 def test_what_the_stream_cannot_encode_is_replaced(monkeypatch):
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
     lines(monkeypatch, out).say("a · \udcff")
-    assert raw.getvalue().split() == [b"a", b"?", b"?"]
+    assert raw.getvalue().splitlines()[-1].split() == [b"a", b"?", b"?"]
 
 
 class Broken(io.StringIO):
@@ -103,7 +131,7 @@ def test_the_bar_takes_two_lines_at_any_width(width):
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=width)
     bar = Bar(console)
-    bar.headline("CPU · vgg19", 100000)
+    bar.headline("CPU · vgg19", [(64, 100000)])
     bar.take(record(0, 5.0))
     bar.take(record(1, 5.5))
     bar.take(record(2, 6.0))
@@ -115,7 +143,7 @@ def test_the_bar_takes_two_lines_at_any_width(width):
     if width >= 80:
         assert " 99999/100000 0.55 s each  1 s left" in texts[0]
         assert texts[1].startswith("loss 1.234e-01 (content 2.000e+00, style 3.000e+00")
-    assert "CPU · vgg19 · about 13 h 53 min\n" in out.getvalue()
+    assert "CPU · vgg19\nabout 13 h 53 min in all\n" in out.getvalue()
 
 
 def test_the_bar_says_that_it_is_stopping_below_itself():
