@@ -1,0 +1,1 @@
+"""The specification of a sweep: YAML or command line -> axes, lanes, groups."""
