@@ -83,6 +83,7 @@ def stopped(pictures, tiny_weights, workdir, monkeypatch):
         config = from_tree({**files, "network": network, "output": {"dir": out}})
         config = override(config, (*SMALL, "output.every=5", *overrides))
         with monkeypatch.context() as slowly:
+            slowly.setattr(loop, "SHORTEST_CHUNK", 1)
             slowly.setattr(loop, "CHUNK_SECONDS", 0)  # a step at a time
             result = run(config, reporter=Asking(), stop=stop)
         assert result.outcome.code == "interrupted"
@@ -159,6 +160,7 @@ def test_a_run_can_be_stopped_again_and_again(stylize_cli, run_cli, stopped, wor
                 stop.asked = record.iteration >= at - 1
 
         with pytest.MonkeyPatch.context() as slowly:
+            slowly.setattr(loop, "SHORTEST_CHUNK", 1)
             slowly.setattr(loop, "CHUNK_SECONDS", 0)
             config = override(load(out / "config.yaml"), [f"output.dir={out}"])
             result = run(config, resume=True, reporter=Asking(), stop=stop)

@@ -168,7 +168,7 @@ def listing() -> list[Listed]:
     """
     embedded = locate(EMBEDDED)
     size = embedded.stat().st_size if embedded else 0
-    about = "small VGG-19, pruned and distilled for this project"
+    about = "small VGG-19, distilled for this project"
     rows = [Listed(EMBEDDED, about, size, INCLUDED, embedded)]
     for name, entry in PRETRAINED.items():
         path = locate(name)

@@ -13,12 +13,13 @@ picture, and dividing by their mean would let those few responses rule the loss.
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from nst_jax.features.vgg import Network
-from nst_jax.types import Image, Params
+from nst_jax.types import Features, Image, Params
 
 FLOOR = 0.1
 
@@ -90,3 +91,32 @@ def rescale(params: Params, mu: Mapping[str, jax.Array]) -> Params:
         }
         mu_in = mu[layer]
     return rescaled
+
+
+class TapParams(NamedTuple):
+    """Parameters of ``RescaledTaps``.
+
+    Attributes:
+        network: the network's weights as they are.
+        mu: ``layer -> (channels,)``, positive, for the layers that are looked at.
+    """
+
+    network: Params
+    mu: dict[str, jax.Array]
+
+
+class RescaledTaps(NamedTuple):
+    """A rescaled network, for runs that differ in ``mu`` but share the kernels.
+
+    Instead of the weights, the responses that are handed out are divided by ``mu``:
+    the same function. Called as the network is, with ``TapParams``.
+    """
+
+    network: Network
+
+    def __call__(
+        self, params: TapParams, picture: Image, layers: tuple[str, ...]
+    ) -> Features:
+        """Responses of the rescaled network; see ``Network``."""
+        responses = self.network(params.network, picture, layers)
+        return {layer: responses[layer] / params.mu[layer] for layer in layers}

@@ -44,7 +44,8 @@ class Network(NamedTuple):
         padding: "zeros" (as trained) or "reflect" at the borders of every layer.
         precision: "default" lets the device use TF32 or bfloat16 inside
             convolutions, "float32" does not, "bfloat16" convolves bfloat16 arrays
-            (half the memory). Responses are handed out as float32 in any case.
+            (half the memory; on the CPU: only where it is quicker, the arrays stay
+            float32). Responses are handed out as float32 in any case.
         input: the input convention of the weights.
         remat: blocks (1 to 5) whose inner responses are not kept for the gradient
             but computed again: less memory, the same values, about one more forward
@@ -138,16 +139,20 @@ class VGG(nn.Module):
         return pool(x, self.network.pooling) if pooled else x, taps
 
     def _convolution(self, channels: int) -> nn.Conv:
+        half = self.network.precision == "bfloat16"
+        # Elsewhere bfloat16 arrays save memory and time; the CPU takes long to
+        # convert them, and `frozen_conv` does so where it pays.
+        on_cpu = jax.default_backend() == "cpu"
         return nn.Conv(
             channels,
             (3, 3),
             padding={"zeros": "SAME", "reflect": "REFLECT"}[self.network.padding],
-            dtype=jnp.bfloat16 if self.network.precision == "bfloat16" else None,
+            dtype=jnp.bfloat16 if half and not on_cpu else None,
             # Stated here, so that the solver's own 'highest' does not reach in.
             precision={
                 "default": jax.lax.Precision.DEFAULT,
                 "float32": jax.lax.Precision.HIGHEST,
-                "bfloat16": jax.lax.Precision.DEFAULT,
+                "bfloat16": "bfloat16" if on_cpu else jax.lax.Precision.DEFAULT,
             }[self.network.precision],
             conv_general_dilated=self.convolution,
         )

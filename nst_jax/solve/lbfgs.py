@@ -5,6 +5,11 @@ min(1, 1 / |g|_1), as ``torch.optim.LBFGS`` and every reference implementation o
 style transfer use it. A line search would compile the network several times over
 and, under ``vmap``, evaluate it several times per step.
 
+jaxopt reads every row of its history at each step, filled or not, one after another.
+Here the direction is the same product in two passes (``solve.direction``), and the loss
+is evaluated directly. The state is jaxopt's, of the picture as one long vector, and
+jaxopt's own product is what the tests compare with.
+
 Around it stands a branch-free safeguard. A step that gives a loss which is not
 finite or far higher (``state.acceptable``) is undone, and the next one is four times
 shorter; three refusals in a row drop the history and go back to the best picture. While
@@ -17,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from nst_jax.solve.direction import Products, direction, dot, no_products
 from nst_jax.solve.state import (
     Loss,
     State,
@@ -44,110 +50,126 @@ class Inner(NamedTuple):
     """jaxopt's own state, and what the safeguard needs.
 
     Attributes:
-        jaxopt: ``LbfgsState`` at the current picture.
+        jaxopt: ``LbfgsState`` at the current picture as a vector of n = 3 h w numbers;
+            histories are (m, n), pair number k in row k % m; ``iter_num`` counts the
+            stored pairs.
+        products: inner products of the stored pairs.
         step_size: the step size the safeguard allows.
-        best_gradient: gradient at the best picture, where a restart begins.
+        best_gradient: (n,), gradient at the best picture, where a restart begins.
     """
 
     jaxopt: Any
+    products: Products
     step_size: Scalar
-    best_gradient: Image
+    best_gradient: jax.Array
+
+
+class Pair(NamedTuple):
+    """What a step changed: the picture by s, the gradient by y.
+
+    Attributes:
+        s: (n,).
+        y: (n,).
+        rho: 1 / <s, y>.
+        gamma: <s, y> / <y, y>.
+        curved: whether the pair may be stored.
+    """
+
+    s: jax.Array
+    y: jax.Array
+    rho: Scalar
+    gamma: Scalar
+    curved: jax.Array
 
 
 class LBFGS(NamedTuple):
     """Solver (see ``solve.state.Solver``).
 
     Attributes:
-        history: number of correction pairs m; memory is 24 (m + 1) h w bytes.
+        history: number of correction pairs m; memory is 24 m h w bytes.
     """
 
     history: int = 20
 
     def init(self, loss: Loss, picture: Image) -> State:
         """The state before the first evaluation."""
-        shapes = jax.eval_shape(self._jaxopt(loss, 1.0).init_state, picture)
+
+        def flat(vector):
+            return loss(vector.reshape(picture.shape))
+
+        solver = jaxopt.LBFGS(flat, has_aux=True, history_size=self.history)
+        shapes = jax.eval_shape(solver.init_state, picture.ravel())
         inner = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        products = no_products(self.history, picture.dtype)
         # gamma = 0: the first step evaluates the starting picture and stays there.
         one = jnp.ones((), picture.dtype)
         return initial_state(
-            picture, shapes.aux, Inner(inner, one, jnp.zeros_like(picture))
+            picture, shapes.aux, Inner(inner, products, one, inner.grad)
         )
 
     def step(self, loss: Loss, state: State) -> State:
         """One evaluation at ``x - t H g``; accepted, or undone and shortened."""
-        inner = state.inner
-        with jax.default_matmul_precision("highest"):
-            picture, new = self._jaxopt(loss, inner.step_size).update(
-                state.picture, inner.jaxopt
-            )
-            accepted = acceptable(picture, new.value, new.grad, state)
-            drop = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
-            better = accepted & (new.value < state.best_terms.total)
-            best_gradient = jnp.where(better, new.grad, inner.best_gradient)
-            gradient = jnp.where(accepted, new.grad, inner.jaxopt.grad)
-            gradient = jnp.where(drop, best_gradient, gradient)
-            # After the first evaluation there is nothing to drop, but all to begin.
-            begin = drop | (state.evaluations == 0)
-            kept = self._history(inner.jaxopt, new, gradient, accepted, begin)
+        inner, old = state.inner, state.inner.jaxopt
+        towards, products = direction(
+            old.grad, old.s_history, old.y_history, old.rho_history, inner.products,
+            old.gamma, old.iter_num,
+        )  # fmt: skip
+        move = (inner.step_size * towards).reshape(state.picture.shape)
+        picture = state.picture + move
+        (total, terms), slope = jax.value_and_grad(loss, has_aux=True)(picture)
+        accepted = acceptable(picture, total, slope, state)
+        slope = slope.ravel()
+        drop = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
+        better = accepted & (total < state.best_terms.total)
+        best_gradient = jnp.where(better, slope, inner.best_gradient)
+        gradient = jnp.where(accepted, slope, old.grad)
+        gradient = jnp.where(drop, best_gradient, gradient)
+        # After the first evaluation there is nothing to drop, but all to begin.
+        begin = drop | (state.evaluations == 0)
+        pair = _pair((picture - state.picture).ravel(), slope - old.grad)
+        kept = self._history(old, pair, gradient, accepted, begin)
         step_size = jnp.where(accepted, 1.0, inner.step_size / SHORTEN)
-        kept = Inner(kept, step_size.astype(inner.step_size.dtype), best_gradient)
-        state = advance(state, accepted, picture, new.aux, kept)
+        step_size = step_size.astype(inner.step_size.dtype)
+        kept = Inner(kept, products, step_size, best_gradient)
+        state = advance(state, accepted, picture, terms, kept)
         return state._replace(
             picture=jnp.where(drop, state.best_picture, state.picture),
             terms=select(drop, state.best_terms, state.terms),
         )
 
-    def _jaxopt(self, loss: Loss, step_size) -> "jaxopt.LBFGS":
-        # One row more than the history: the row that is written next is always a
-        # dead one, so that a step which is undone costs no stored pair.
-        return jaxopt.LBFGS(
-            jax.value_and_grad(loss, has_aux=True),
-            value_and_grad=True,
-            has_aux=True,
-            stepsize=lambda _: step_size,
-            history_size=self.history + 1,
-        )
+    def _history(self, old, pair: Pair, gradient, accepted, begin):
+        """jaxopt's next state: the pair stored or not, gamma chosen."""
+        row = old.iter_num % self.history
+        stored = accepted & ~begin & pair.curved
 
-    def _history(self, old, new, gradient, accepted, begin):
-        """jaxopt's next state: the new pair stored or silenced, gamma chosen."""
-        row = old.iter_num % (self.history + 1)
-        stored = accepted & ~begin & self._curved(new, row)
-        kept = new._replace(
-            iter_num=jnp.where(stored, old.iter_num + 1, old.iter_num),
-            value=jnp.zeros_like(old.value),  # ours is State.terms
-            grad=gradient,
-            aux=old.aux,
-            gamma=_gamma(old, new, gradient, accepted, stored, begin),
-            rho_history=self._live_rows(new.rho_history, row, stored, begin),
+        def write(history, value):
             # Whole rows are written, never whole histories: that would copy them.
-            s_history=_clear_row(new.s_history, row, stored),
-            y_history=_clear_row(new.y_history, row, stored),
+            return history.at[row].set(jnp.where(stored, value, history[row]))
+
+        return old._replace(
+            iter_num=jnp.where(begin, 0, old.iter_num + stored),
+            grad=gradient,
+            gamma=_gamma(old, pair, gradient, accepted, stored, begin),
+            rho_history=jnp.where(begin, 0.0, write(old.rho_history, pair.rho)),
+            s_history=write(old.s_history, pair.s),
+            y_history=write(old.y_history, pair.y),
         )
-        return jax.tree.map(lambda a, b: a.astype(b.dtype), kept, old)
-
-    def _curved(self, new, row) -> jax.Array:
-        s, y = new.s_history[row], new.y_history[row]
-        sy = jnp.vdot(s, y)
-        return sy > CURVATURE * jnp.sqrt(jnp.vdot(s, s) * jnp.vdot(y, y))
-
-    def _live_rows(self, rho, row, stored, begin) -> jax.Array:
-        """rho = 0 marks a dead row, which the two-loop recursion passes over."""
-        dead = jnp.where(stored, (row + 1) % (self.history + 1), row)
-        return jnp.where(begin, 0.0, rho.at[dead].set(0.0))
 
 
-def _gamma(old, new, gradient, accepted, stored, begin) -> Scalar:
+def _pair(s: jax.Array, y: jax.Array) -> Pair:
+    ss, sy, yy = dot(s, s), dot(s, y), dot(y, y)
+    rho, gamma = 1 / sy, sy / yy
+    curved = sy > CURVATURE * jnp.sqrt(ss * yy)
+    return Pair(s, y, rho, gamma, curved & jnp.isfinite(rho) & jnp.isfinite(gamma))
+
+
+def _gamma(old, pair: Pair, gradient, accepted, stored, begin) -> Scalar:
     """Scale of the first inverse Hessian."""
     # Where the curvature is negative no pair can be stored; with none at all the step
     # would stay at its cautious first length for ever.
-    lost = accepted & ~jnp.any(old.rho_history != 0)
+    lost = accepted & (old.iter_num == 0)
     gamma = jnp.where(lost, LENGTHEN * old.gamma, old.gamma)
-    gamma = jnp.where(stored, new.gamma, gamma)
+    gamma = jnp.where(stored, pair.gamma, gamma)
     l1 = jnp.sum(jnp.abs(gradient))
     first = jnp.minimum(1.0, 1 / jnp.maximum(l1, jnp.finfo(l1.dtype).tiny))
-    return jnp.where(begin, first, gamma)
-
-
-def _clear_row(history, row, keep) -> jax.Array:
-    # rho = 0 alone does not silence a row that holds inf or nan.
-    return history.at[row].set(jnp.where(keep, history[row], 0.0))
+    return jnp.where(begin, first, gamma).astype(old.gamma.dtype)

@@ -16,6 +16,9 @@ from nst_jax.types import Image, LossTerms
 # short enough that progress moves and Ctrl-C is answered.
 CHUNK_SECONDS = 0.5
 LONGEST_CHUNK = 64
+# Each chunk turns kernels into the form that its convolutions want, and takes fresh
+# memory: on a CPU, chunks of one step cost up to a quarter more per step.
+SHORTEST_CHUNK, SHORTEST_SECONDS = 4, 5.0
 # Steps refused in a row after which the run is over: each is shorter than the one
 # before, and the history has been dropped many times.
 STALLED_AFTER = 30
@@ -272,6 +275,8 @@ def chunk_length(
     ``every``: pause also at its multiples, if it is not 0.
     """
     wished = 1 if pace is None else int(CHUNK_SECONDS / max(pace, 1e-6))
+    if pace is not None and pace * SHORTEST_CHUNK <= SHORTEST_SECONDS:
+        wished = max(wished, SHORTEST_CHUNK)
     # Step number k (from 0) is iteration k.
     stops = [pause for pause in (*pauses, iterations) if pause >= steps]
     if every:

@@ -209,6 +209,7 @@ def test_the_loss_hardly_falls_after_a_run_went_on_either(split, monkeypatch):
     whole = run()
     assert whole[-1].outcome.code == "converged"
     assert split < whole[-1].iteration < 300
+    monkeypatch.setattr(loop, "SHORTEST_CHUNK", 1)
     monkeypatch.setattr(loop, "CHUNK_SECONDS", 0)  # other chunks end at the same place
     asked = iter([False] * split + [True])
     first = run(should_stop=lambda: next(asked))
@@ -242,6 +243,8 @@ def test_a_run_ends_when_its_time_is_over():
     [
         (0, None, (), 1),  # the first step is timed alone
         (1, 10.0, (), 1),  # slower than a chunk
+        (1, 1.0, (), 4),  # chunks of one step cost more
+        (1, 1.0, (3,), 3),
         (1, 1e-9, (), loop.LONGEST_CHUNK),
         (1, 0.1, (), 5),
         (1, 0.1, (3,), 3),  # iterations 1, 2, 3
