@@ -67,7 +67,7 @@ preset decides):
   solver.iterations [500]      steps; one evaluation each
   solver.history [20]          correction pairs of L-BFGS
   solver.learning_rate [0.05]  of adam
-  solver.precision [default]   default (TF32 on GPUs) or float32
+  solver.precision [default]   default (TF32 on GPUs), float32, or bfloat16
   solver.scale_iterations      steps at each scale, as [100, 100, 50]; else each makes
                                solver.iterations
   solver.tolerance [none]      end when the loss fell by less than this share of itself

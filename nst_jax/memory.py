@@ -131,7 +131,10 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
         + (work.pictures if platform == "cpu" else 0)
     )
     preparing = FORWARD * largest * max(pixels, work.style[0] * work.style[1])
-    step = work.lanes * pixels * (STEP + _activation_bytes(work.network, work.layers))
+    # On a CPU the gradients of two lanes at a time are computed (solve/lanes.py).
+    at_once = min(work.lanes, 2) if platform == "cpu" else work.lanes
+    step = work.lanes * pixels * STEP
+    step += at_once * pixels * _activation_bytes(work.network, work.layers)
     return round(resident + max(preparing, state + step, 2 * state))
 
 
@@ -180,7 +183,7 @@ def _activation_bytes(network: Network, layers: tuple[str, ...]) -> float:
 
 def _state_bytes(history: int | None) -> int:
     """Bytes of the solver's state per pixel: pictures, gradients, and its own."""
-    floats = 5 * 3 if history is None else 4 * 3 + 2 * 3 * (history + 1)
+    floats = 5 * 3 if history is None else 4 * 3 + 2 * 3 * history
     return FLOAT * floats
 
 

@@ -1,7 +1,6 @@
 """From a config and two pictures to everything a mode needs."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import jax
@@ -9,15 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.config import Config, ObjectiveConfig, changed
-from nst_jax.features import pretrained
 from nst_jax.features.layout import block, up_to_deepest
-from nst_jax.features.pretrained import EMBEDDED
-from nst_jax.features.random_weights import random_weights
-from nst_jax.features.rescale import floored, mean_activations, rescale
+from nst_jax.features.rescale import rescale
 from nst_jax.features.vgg import Network, device_params, network_of
-from nst_jax.features.weights import Weights, layout_of, read, stored_layers
+from nst_jax.features.weights import Weights
 from nst_jax.images.color import match_colours
-from nst_jax.images.initial import STARTS, cover, noise
+from nst_jax.images.initial import cover, noise
 from nst_jax.images.io import Picture
 from nst_jax.images.resize import (
     fit_area,
@@ -26,16 +22,13 @@ from nst_jax.images.resize import (
     size_for_area,
     size_for_longer_side,
 )
+from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
 from nst_jax.modes.multiscale import Scale
 from nst_jax.objective.objective import LossWeights, loss_weights
 from nst_jax.resolve import (
-    RANDOM,
     Layout,
     at_scale,
-    check_objective,
-    check_scales,
-    is_start_file,
     iterations_of,
     resolve,
     wanted_layers,
@@ -44,11 +37,6 @@ from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
 from nst_jax.types import Device, Image, Params
-
-EMBEDDED_NOTE = (
-    f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real one "
-    "once: nst-jax weights fetch vgg19 (575 MB)"
-)
 
 
 class Prepared(NamedTuple):
@@ -81,22 +69,6 @@ class Prepared(NamedTuple):
     weights: Weights
     note: str | None
     memory: Plan
-
-
-class Loaded(NamedTuple):
-    """A network as it was read, before there are pictures.
-
-    Attributes:
-        name: what ``network.weights`` is in the resolved config.
-        weights: with their arrays.
-        layout: what presets need to know of the network.
-        note: a sentence for the user on the weights that were chosen, or None.
-    """
-
-    name: str
-    weights: Weights
-    layout: Layout
-    note: str | None
 
 
 class Pictures(NamedTuple):
@@ -155,31 +127,6 @@ def prepare(
     return prepared._replace(params=params)
 
 
-def load_network(
-    config: Config,
-    *,
-    layers: frozenset[str] = frozenset(),
-    progress: Callable[[int, int], None] | None = None,
-) -> Loaded:
-    """The network that the config names, with the layers it asks for, and ``layers``.
-
-    Raises:
-        ValueError: as ``load_weights``.
-        ConnectionError: as ``load_weights``.
-    """
-    asked = config.network.weights
-    config = changed(config, network={"weights": pretrained.choose(asked)})
-    weights = load_weights(config, layers=layers, progress=progress)
-    widths = {layer: a["bias"].shape[0] for layer, a in weights.params.items()}
-    name = config.network.weights
-    return Loaded(
-        name,
-        weights,
-        Layout(layout_of(weights.params), widths),
-        EMBEDDED_NOTE if asked != name == EMBEDDED else None,
-    )
-
-
 def resolve_with(
     config: Config, loaded: Loaded, content: tuple[int, ...], style: tuple[int, ...]
 ) -> Config:
@@ -204,8 +151,8 @@ def sides_at(
     content: tuple[int, ...], style: tuple[int, ...], size: int
 ) -> tuple[int, int, int, int]:
     """Height and width of content and style picture at a size; see ``Sizer``."""
-    height, width = size_for_longer_side(*content[:2], size)
-    return height, width, *size_for_area(*style[:2], height * width)
+    height, width = size_for_longer_side(content[0], content[1], size)
+    return height, width, *size_for_area(style[0], style[1], height * width)
 
 
 def work_with(
@@ -263,18 +210,19 @@ def prepare_with(
         memory: of ``plan_with``.
     """
     content, style, start = pictures
-    height, width = sizer.pair(content, style, config.size)[0].shape[:2]
+    shapes = content.pixels.shape, style.pixels.shape
+    full = sides_at(*shapes, config.size)[:2]
     scales = []
     for size, iterations in sizes_of(config):
-        pair = sizer.pair(content, style, size)
-        objective = at_scale(config, loaded.layout, (height, width), pair[0].shape[:2])
-        scales.append(Scale(*pair, _loss_weights(objective), iterations))
+        sides = sides_at(*shapes, size)[:2]
+        weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
+        scales.append(Scale(*sizer.pair(content, style, size), weights, iterations))
     return Prepared(
         config,
         scales[-1].content,
         scales[-1].style,
         _start(config, scales[0], start),
-        None if content.alpha is None else resize(content.alpha, height, width),
+        None if content.alpha is None else resize(content.alpha, *full),
         memory.work.network,
         {},
         tuple(scales),
@@ -316,65 +264,6 @@ def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
     return zip(config.scales, iterations_of(config), strict=True)
 
 
-def load_weights(
-    config: Config, *, layers: frozenset[str] = frozenset(), progress=None
-) -> Weights:
-    """The weights that the config names, down to the deepest layer asked for.
-
-    Args:
-        config: asks for some layers.
-        layers: more of them.
-        progress: called with bytes done and in all while weights are downloaded.
-
-    Raises:
-        ValueError: if they cannot be found or read, or end before that layer.
-        ConnectionError: if they must be downloaded and cannot be.
-    """
-    check_objective(config)
-    check_scales(config)
-    wanted, spec = wanted_layers(config) | layers, config.network.weights
-    if spec == RANDOM:
-        layout = config.network.name or "vgg19"
-        deepest = up_to_deepest(layout, wanted)[-1]
-        # Always the same network: seeds of a run are for its noise.
-        return random_weights(layout, seed=0, deepest=deepest)
-    _check_name(config)
-    path = pretrained.resolve(spec, progress=progress)
-    stored = stored_layers(path)
-    layout = layout_of(stored, where=str(path))
-    if config.network.name not in (None, layout):
-        raise ValueError(
-            f"{path}: holds a {layout}, but network.name is {config.network.name}"
-        )
-    running = up_to_deepest(layout, wanted)
-    if deeper := [layer for layer in running if layer not in stored]:
-        raise ValueError(
-            f"layer {deeper[-1]} is deeper than the weights file {path}, which ends "
-            f"at {stored[-1]}"
-        )
-    return read(path, running)
-
-
-def check_start(start: str) -> None:
-    """Refuse the name of a start that is neither a file nor known.
-
-    Raises:
-        ValueError: as it says.
-    """
-    if is_start_file(start) and not Path(start).exists():
-        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
-
-
-def _check_name(config: Config) -> None:
-    """Refuse a name of weights that are of another network, before a download."""
-    name, spec = config.network.name, config.network.weights
-    if name and spec in pretrained.PRETRAINED and not spec.startswith(name):
-        raise ValueError(
-            f"network.name is {name}, but network.weights is {spec}: choose weights of "
-            f"a {name}, such as {name} or a file"
-        )
-
-
 def _check_side(
     name: str, shape: tuple[int, ...], layout: Layout, config: Config, size: int
 ) -> None:
@@ -392,28 +281,6 @@ def _check_side(
             f"{deepest} needs at least {least} pixels on each side: choose "
             f"{'a larger first scale' if of_scales else 'a larger size'}"
         )
-
-
-def unit_mu(
-    network: Network, weights: Weights, params: Params, pictures: Iterable[Image]
-) -> dict[str, jax.Array]:
-    """What each filter's response is divided by: its mean, as stored or measured.
-
-    Args:
-        network: its pooling counts.
-        weights: may hold the means.
-        params: their arrays on the device.
-        pictures: to measure on, if they do not.
-    """
-    stored = weights.mu.get(network.pooling, {})
-    if has_mu(network, weights):
-        return floored({layer: jnp.asarray(stored[layer]) for layer in params})
-    return floored(mean_activations(network, params, pictures))
-
-
-def has_mu(network: Network, weights: Weights) -> bool:
-    """Whether the weights come with the mean responses of all their filters."""
-    return set(weights.mu.get(network.pooling, {})) == set(weights.params)
 
 
 def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:

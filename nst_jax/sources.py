@@ -9,6 +9,16 @@ from nst_jax.images.io import Picture, from_array, load
 from nst_jax.resolve import is_start_file
 
 
+def check_start(start: str) -> None:
+    """Refuse the name of a start that is neither a file nor known.
+
+    Raises:
+        ValueError: as it says.
+    """
+    if is_start_file(start) and not Path(start).exists():
+        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
+
+
 def start_picture(start: str | None) -> Picture | None:
     """The starting picture, if ``start`` names a file.
 
@@ -17,8 +27,7 @@ def start_picture(start: str | None) -> Picture | None:
     """
     if start is None or not is_start_file(start):
         return None
-    if not Path(start).exists():
-        raise ValueError(f"start {start!r}: no such file, nor {', '.join(STARTS)}")
+    check_start(start)
     return load(start)
 
 

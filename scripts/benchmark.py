@@ -1,291 +1,265 @@
-"""Measure one evaluation, the solver's step and a whole run; write a record.
+"""Measure speed, memory and whole runs, against PyTorch; write a record.
 
 Command: python scripts/benchmark.py --out docs/benchmarks
-Time: about 8 minutes on two CPU cores; --quick takes one.
-Result: DATE-DEVICE.json and .md under --out, and the table on the terminal.
+Time: on two CPU cores about an hour in all; pieces of it take minutes (see below);
+--quick takes two minutes, with sizes that say nothing.
+Result: DATE-DEVICE.json and .md under --out, and the tables on the terminal.
 
-Measured, in float32, with seeded random (He) weights, as speed does not depend on the
-values:
+Parts, chosen by --only: evaluation (one evaluation, in and outside a loop), solver
+(a step, and the host between chunks), memory (peaks of whole processes), compile
+(start of a process, cold and warm) and runs (whole runs to a loss). How each is
+measured stands above its table. --list shows their cases, and --case TEXT keeps those
+whose name contains it. A record of the same day and device is added to, case by case:
 
-* evaluation: one jitted value_and_grad of the objective, against PyTorch's on the
-  same weights and pictures, taking turns (A B A B ...), medians;
-* step: one step inside the solver's loop on the device, against one evaluation
-  outside it, taking turns, at history 20;
-* run: a whole process, from its start to the written picture: seconds, compile
-  seconds and peak memory.
+    python scripts/benchmark.py --out docs/benchmarks --only evaluation --case "512 x"
+    python scripts/benchmark.py --out docs/benchmarks --only runs --case "256 px" \
+        --rounds 1 --add
 
-PyTorch (the extra [benchmark]) is optional: without it that column is empty.
+Filters are random (He) where the speed alone is measured, or it does not depend on
+them; --weights gives those of the run at quarter width. On a GPU the same command
+measures 512, 1024 and 2048 pixels. PyTorch (the extra [benchmark]) is optional:
+without it its columns are empty.
 """
 
 import argparse
 import datetime
 import json
-import subprocess
+import os
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+# Two libraries share the GPU, and peaks are wanted: nothing is to be taken in advance.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from nst_jax.features.random_weights import random_weights
-from nst_jax.features.rescale import floored, mean_activations, rescale
-from nst_jax.features.vgg import device_params, network_of
-from nst_jax.features.weights import Weights, write
-from nst_jax.objective.objective import Objective, Problem, loss_weights
-from nst_jax.objective.presets import STYLE_LAYERS
-from nst_jax.objective.targets import make_targets
 from nst_jax.outputs.manifest import device_name, versions
-from nst_jax.solve.lbfgs import LBFGS
-from nst_jax.solve.loop import _chunk
+from scripts.bench import in_process, processes
+from scripts.bench.cases import torch_version
+from scripts.bench.page import as_markdown
 
-HISTORY, STEPS = 20, 4
+PARTS = ("evaluation", "solver", "memory", "compile", "runs")
+# Rounds if --rounds does not say: of turns in this process, and of whole processes.
+ROUNDS, PROCESS_ROUNDS = 7, 3
 
-
-class Case(NamedTuple):
-    """A problem of one size and width, ready to be evaluated."""
-
-    weights: Weights
-    objective: Objective
-    problem: Problem
-    content: jax.Array
-    style: jax.Array
-    start: jax.Array
+Entries = Iterator[tuple[str, dict[str, Any]]]
 
 
-def make_case(width: float, height: int, columns: int) -> Case:
-    """Rescaled random network, noise pictures: what ``gatys2016`` runs on."""
-    weights = random_weights("vgg19", seed=0, width=width, deepest="conv5_1")
-    network = network_of(weights)
-    keys = jax.random.split(jax.random.key(0), 3)
-    content, style, start = (jax.random.uniform(k, (height, columns, 3)) for k in keys)
-    params = device_params(weights)
-    mu = floored(mean_activations(network, params, (content, style)))
-    params = jax.block_until_ready(rescale(params, mu))
-    targets = make_targets(
-        network,
-        params,
-        content=content,
-        style=style,
-        content_layers=("conv4_2",),
-        style_layers=STYLE_LAYERS,
-    )
-    layers: dict[str, float] = {k: 1 / len(STYLE_LAYERS) for k in STYLE_LAYERS}
-    losses = loss_weights(alpha=1e-3, beta=1.0, content={"conv4_2": 1.0}, style=layers)
-    problem = Problem(params, targets, losses)
-    return Case(weights, Objective(network), problem, content, style, start)
+class Measurement(NamedTuple):
+    """A case of a part, and how to measure it: yields table names and entries."""
+
+    part: str
+    name: str
+    measure: Callable[[], Entries]
 
 
-def jax_evaluation(case: Case) -> Callable[[], Any]:
-    """One jitted evaluation of objective and gradient, outside any loop."""
-    evaluate = jax.jit(jax.value_and_grad(case.objective, has_aux=True))
-    return lambda: jax.block_until_ready(evaluate(case.start, case.problem))
+def measurements(options: argparse.Namespace) -> list[Measurement]:
+    """All cases of the parts asked for."""
+    kind = {"gpu": jax.default_backend() == "gpu", "quick": options.quick}
+    gpu = kind["gpu"]
+    turns = options.rounds or (2 if options.quick else ROUNDS)
+    rounds = options.rounds or (1 if options.quick else PROCESS_ROUNDS)
+    settings = _settings(options)
 
-
-def jax_steps(case: Case) -> Callable[[], Any]:
-    """``STEPS`` steps of L-BFGS inside the loop, the history full."""
-    solver = LBFGS(HISTORY)
-    state = solver.init(partial(case.objective, problem=case.problem), case.start)
-    state = jax.tree.map(jnp.copy, state)
-    advance = partial(_chunk, case.objective, solver, case.problem)
-    box = [advance(state, HISTORY + 2)[0]]
-
-    def steps() -> None:
-        box[0], rows = advance(box[0], STEPS)
-        jax.block_until_ready(rows)
-
-    return steps
-
-
-def torch_evaluation(case: Case) -> Callable[[], Any] | None:
-    """The same evaluation in PyTorch, or None where it is not installed."""
-    try:
-        import torch  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return None
-    from tests.reference.torch_gatys import evaluation
-
-    params = jax.device_get(case.problem.params)
-    convention = case.weights.input
-    evaluate = evaluation(
-        {layer: (a["kernel"], a["bias"]) for layer, a in params.items()},
-        np.asarray(case.content),
-        np.asarray(case.style),
-        np.asarray(case.start),
-        alpha=1e-3,
-        beta=1.0,
-        style_weights=dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS)),
-        pooling="avg",
-        mean=convention.mean,
-        scale=convention.scale,
-        device="cuda" if jax.default_backend() == "gpu" else "cpu",
-    )
-    ours = float(jax_evaluation(case)()[0][0])
-    theirs = evaluate()[0]
-    if abs(ours - theirs) > 1e-3 * abs(ours):
-        raise ValueError(f"the two losses differ: {ours} and {theirs}")
-    return evaluate
-
-
-def take_turns(rounds: int, *functions: Callable[[], Any]) -> list[list[float]]:
-    """Seconds of each function in each round, after a round that is not counted."""
-    times: list[list[float]] = [[] for _ in functions]
-    for turn in range(rounds + 1):
-        for function, kept in zip(functions, times, strict=True):
-            before = time.perf_counter()
-            function()
-            if turn:
-                kept.append(time.perf_counter() - before)
-    return times
-
-
-def ratio(numerators: list[float], denominators: list[float], per: int = 1) -> float:
-    """Median of the ratios of neighbours in time."""
-    pairs = zip(numerators, denominators, strict=True)
-    return median(a / per / b for a, b in pairs)
-
-
-def measure_case(width: float, height: int, columns: int, rounds: int) -> dict:
-    """Evaluation, step and PyTorch's evaluation of one case, taking turns."""
-    case = make_case(width, height, columns)
-    ours, steps, theirs = jax_evaluation(case), jax_steps(case), torch_evaluation(case)
-    times = take_turns(rounds, *(f for f in (ours, steps, theirs) if f))
-    entry = {
-        "width": width,
-        "picture": f"{columns} x {height}",
-        "evaluation_seconds": median(times[0]),
-        "step_over_evaluation": ratio(times[1], times[0], per=STEPS),
-        "torch_seconds": None,
-        "evaluation_over_torch": None,
-        "step_over_torch": None,
-    }
-    if theirs:
-        entry["torch_seconds"] = median(times[2])
-        entry["evaluation_over_torch"] = ratio(times[0], times[2])
-        entry["step_over_torch"] = ratio(times[1], times[2], per=STEPS)
-    return entry
-
-
-def measure_run(width: float, size: int, iterations: int) -> dict:
-    """A whole process: ``nst-jax stylize`` on two pictures of 4 : 3."""
-    from nst_jax.images.io import save
-
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        weights = random_weights("vgg19", seed=0, width=width, deepest="conv5_1")
-        write(place / "weights.h5", weights)
-        rng = np.random.default_rng(0)
-        for name in ("content", "style"):
-            save(place / f"{name}.png", rng.random((size * 3 // 4, size, 3)))
-        command = [
-            *(sys.executable, "-m", "nst_jax", "stylize", "--quiet"),
-            *("--content", place / "content.png", "--style", place / "style.png"),
-            *("--weights", place / "weights.h5", "--out", place / "run"),
-            *("--size", str(size), "--iterations", str(iterations)),
-            f"solver.history={HISTORY}",
+    def of(
+        part: str, specs: Sequence, measure, *, about: str = "", **arguments
+    ) -> list[Measurement]:
+        return [
+            Measurement(part, about + _name(spec), partial(measure, spec, **arguments))
+            for spec in specs
         ]
-        before = time.perf_counter()
-        subprocess.run([str(part) for part in command], check=True, cwd=ROOT)
-        seconds = time.perf_counter() - before
-        manifest = json.loads((place / "run" / "manifest.json").read_text())
-    return {
-        "width": width,
-        "picture": f"{size} x {size * 3 // 4}",
-        "iterations": iterations,
-        "seconds": seconds,
-        "compile_seconds": manifest["seconds"]["compile"],
-        "solve_seconds": manifest["seconds"]["solve"],
-        "peak_memory_bytes": manifest["peak_memory_bytes"],
-    }
+
+    made = [
+        *of(
+            "evaluation",
+            in_process.evaluation_specs(**kind),
+            in_process.measure_evaluation,
+            rounds=turns,
+        ),
+        *of(
+            "solver",
+            in_process.solver_specs(**kind),
+            in_process.measure_solver,
+            rounds=turns,
+        ),
+        *of(
+            "solver",
+            in_process.host_specs(**kind),
+            in_process.measure_host,
+            about="chunks, ",
+            seconds=0.2 if options.quick else 15.0,
+            history=4 if options.quick else 20,
+        ),
+        *of(
+            "memory",
+            processes.memory_specs(**kind),
+            processes.measure_memory,
+            gpu=gpu,
+        ),
+        *of(
+            "compile",
+            processes.compile_specs(**kind),
+            processes.measure_compile,
+            rounds=rounds,
+        ),
+        *of(
+            "runs",
+            processes.run_specs(settings, **kind),
+            processes.measure_run,
+            settings=settings,
+            rounds=rounds,
+            gpu=gpu,
+        ),
+    ]
+    return [
+        one for one in made if one.part in options.only and options.case in one.name
+    ]
 
 
-def benchmark(*, quick: bool) -> dict:
-    """All measurements, with what they were made on."""
-    rounds = 3 if quick else 15
-    cases = [(1.0, 256, 256), (0.25, 288, 384)]
-    if quick:
-        cases = [(0.25, 96, 128)]
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
+def _name(spec) -> str:
+    precision = getattr(spec, "precision", None)
+    return f"{spec.name}, {precision}" if precision else spec.name
 
-        torch_version = torch.__version__
-    except ImportError:
-        torch_version = None
+
+def _settings(options: argparse.Namespace) -> processes.Settings:
+    keys = [*options.set]
+    for flag, key in (
+        ("history", "solver.history"),
+        ("scales", "scales"),
+        ("precision", "solver.precision"),
+    ):
+        if (value := getattr(options, flag)) is not None:
+            keys.append(f"{key}={value}")
+    lengths = (20, 30) if options.quick else (options.evaluations, options.iterations)
+    return processes.Settings(
+        options.weights,
+        options.content,
+        options.style,
+        *lengths,
+        tuple(keys),
+        options.torch_precision,
+    )
+
+
+# --- the record -------------------------------------------------------------------
+
+
+def new_record() -> dict[str, Any]:
+    """A record of today, on this machine, without any table."""
     return {
         "date": datetime.date.today().isoformat(),
         "device": device_name(jax.devices()[0]),
-        "versions": {**versions(), "torch": torch_version},
-        "rounds": rounds,
-        "history": HISTORY,
-        "cases": [measure_case(*case, rounds=rounds) for case in cases],
-        "runs": [measure_run(0.25, 128 if quick else 384, 20 if quick else 300)],
+        "versions": {**versions(), "torch": torch_version()},
+        "tables": {},
     }
 
 
-def as_markdown(result: dict) -> str:
-    """The record as a page with two tables."""
-    lines = [
-        f"# {result['device']}, {result['date']}",
-        "",
-        "Made by `python scripts/benchmark.py`; how is in its first lines. Medians of "
-        f"{result['rounds']} rounds, taking turns; history {result['history']}.",
-        "",
-        ", ".join(f"{k} {v}" for k, v in result["versions"].items() if v),
-        "",
-        "| width | picture | evaluation | step | PyTorch | evaluation and step / it |",
-        "|---|---|---|---|---|---|",
-    ]
-    for case in result["cases"]:
-        torch, reference = case["torch_seconds"], "| not installed | |"
-        if torch:
-            both = (case["evaluation_over_torch"], case["step_over_torch"])
-            reference = f"| {torch:.4f} s | {both[0]:.2f}, {both[1]:.2f} |"
-        lines.append(
-            f"| {case['width']:g} | {case['picture']} "
-            f"| {case['evaluation_seconds']:.4f} s "
-            f"| {case['step_over_evaluation']:.2f} x evaluation {reference}"
-        )
-    lines += [
-        "",
-        "| width | picture | iterations | process | compile | steps | peak memory |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for run in result["runs"]:
-        lines.append(
-            f"| {run['width']:g} | {run['picture']} | {run['iterations']} "
-            f"| {run['seconds']:.1f} s | {run['compile_seconds']:.1f} s "
-            f"| {run['solve_seconds']:.1f} s "
-            f"| {run['peak_memory_bytes'] / 1e9:.2f} GB |"
-        )
-    return "\n".join(lines) + "\n"
+def stem_of(record: dict[str, Any], folder: Path, *, quick: bool) -> Path:
+    """Path of the record without its ending."""
+    words = "".join(c if c.isalnum() else " " for c in record["device"].lower())
+    quickly = "-quick" if quick else ""
+    return folder / f"{record['date']}-{'-'.join(words.split())}{quickly}"
 
 
-def main() -> None:
+def put(
+    record: dict[str, Any], table: str, entry: dict[str, Any], *, add: bool = False
+) -> None:
+    """Put an entry into a table, in place of one of the same case.
+
+    Args:
+        record: is changed.
+        table: name of the table.
+        entry: has a "case".
+        add: rounds of an entry of the same case are kept in front of the new ones.
+    """
+    entries = record["tables"].setdefault(table, [])
+    cases = [other["case"] for other in entries]
+    if entry["case"] not in cases:
+        entries.append(entry)
+        return
+    index = cases.index(entry["case"])
+    if add and isinstance(entry.get("rounds"), list):
+        entry = {**entry, "rounds": entries[index]["rounds"] + entry["rounds"]}
+    entries[index] = entry
+
+
+def write(record: dict[str, Any], stem: Path) -> None:
+    """Write record and page."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (
+        (".json", json.dumps(record, indent=2) + "\n"),
+        (".md", as_markdown(record)),
+    ):
+        stem.with_name(stem.name + suffix).write_text(text)
+
+
+def earlier(stem: Path) -> dict[str, Any] | None:
+    """The record that is there already, if it is of this form."""
+    path = stem.with_name(f"{stem.name}.json")
+    record = json.loads(path.read_text()) if path.exists() else {}
+    return record if "tables" in record else None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description="Measure speed and memory.")
-    parser.add_argument(
-        "--out", type=Path, help="folder for the record; none if absent"
-    )
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    options = parser.parse_args()
-    result = benchmark(quick=options.quick)
-    page = as_markdown(result)
-    print(page)
+    options = _options(arguments)
+    wanted = measurements(options)
+    if options.list:
+        print("\n".join(f"{one.part:12} {one.name}" for one in wanted))
+        return
+    record = new_record()
+    stem = None
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        device = "".join(c if c.isalnum() else "-" for c in result["device"].lower())
-        stem = options.out / f"{result['date']}-{device.strip('-')}"
-        stem.with_suffix(".md").write_text(page)
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+        stem = stem_of(record, options.out, quick=options.quick)
+        before = earlier(stem) or record
+        record["tables"] = before["tables"]
+    for one in wanted:
+        print(f"{one.part}: {one.name} ...", file=sys.stderr, flush=True)
+        # What stood there before; entries that grow are put in again and again.
+        tables = json.dumps(record["tables"])
+        for table, entry in one.measure():
+            record["tables"] = json.loads(tables)
+            put(record, table, entry, add=options.add)
+            if stem:
+                write(record, stem)
+    print(as_markdown(record))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure speed and memory.")
+    add = parser.add_argument
+    add("--out", type=Path, help="folder for the record; none if absent")
+    add("--quick", action="store_true", help="tiny sizes, few rounds: a trial")
+    add("--only", type=_parts, default=PARTS, help=f"parts, of {','.join(PARTS)}")
+    add("--case", default="", help="only cases whose name contains this text")
+    add("--list", action="store_true", help="show the cases and measure nothing")
+    add("--rounds", type=int, help=f"{ROUNDS}, of processes {PROCESS_ROUNDS}")
+    add("--add", action="store_true", help="add rounds of runs to those of the record")
+    runs = parser.add_argument_group("runs to a loss")
+    add = runs.add_argument
+    add("--weights", help="of the run at quarter width; random if absent")
+    add("--content", type=Path, help="picture; an example picture if absent")
+    add("--style", type=Path, help="picture; an example picture if absent")
+    add("--evaluations", type=int, default=500, help="of PyTorch (500)")
+    add("--iterations", type=int, default=700, help="of ours at most (700)")
+    add("--history", help="ours: solver.history")
+    add("--scales", help="ours: scales")
+    add("--precision", help="ours: solver.precision")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="ours: any key")
+    add("--torch-precision", default="float32", help="float32, default or bfloat16")
+    return parser.parse_args(arguments)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if unknown := set(parts) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"unknown part {', '.join(sorted(unknown))}")
+    return parts
 
 
 if __name__ == "__main__":

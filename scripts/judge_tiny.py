@@ -53,6 +53,7 @@ from nst_jax.scores import (
 )
 
 TEACHER_ALPHA = 1e-2
+NETWORKS = ("teacher", "tiny", "random")
 SCORES = ("style", "content", "random filters")
 
 
@@ -117,6 +118,7 @@ def optimise(pair: Pair, weights: Path, alpha: float, iterations: int) -> np.nda
         pair.content,
         pair.style,
         size=max(pair.content.shape[:2]),
+        scales=[max(pair.content.shape[:2])],  # one: what a network does, undisturbed
         start="noise",
         network={"weights": str(weights)},
         objective={"alpha": alpha},
@@ -131,6 +133,7 @@ def measure(options) -> tuple[list[dict], dict[tuple[str, str, float], np.ndarra
     random_file = options.scratch / "random.h5"
     write(random_file, random_twin(read(options.tiny)))
     files = {"teacher": teacher_file, "tiny": options.tiny, "random": random_file}
+    files = {name: file for name, file in files.items() if name in options.networks}
     rows, pictures = [], {}
     for pair in find_pairs(options.pictures, options.size):
         for name, file in files.items():
@@ -143,6 +146,15 @@ def measure(options) -> tuple[list[dict], dict[tuple[str, str, float], np.ndarra
                 pictures[pair.name, name, alpha] = result
                 print(json.dumps(rows[-1]), flush=True)
     return rows, pictures
+
+
+def kept_rows(record: Path, rows: list[dict]) -> list[dict]:
+    """Runs of networks in an earlier record that were not run again."""
+    if not record.exists():
+        return []
+    again = {row["network"] for row in rows}
+    earlier = json.loads(record.read_text())["runs"]
+    return [row for row in earlier if row["network"] not in again]
 
 
 def summarise(rows: list[dict]) -> list[dict]:
@@ -230,6 +242,13 @@ def main() -> None:
     parser.add_argument(
         "--sheet", type=Path, help="picture of all results; none if absent"
     )
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=NETWORKS,
+        default=NETWORKS,
+        help="to run; the earlier runs of others, under --out, stay",
+    )
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument(
@@ -241,13 +260,14 @@ def main() -> None:
     options.scratch = options.out
     rows, pictures = measure(options)
     (options.out / "random.h5").unlink()
+    rows = kept_rows(options.out / "scores.json", rows) + rows
     table = summarise(rows)
     page = as_markdown(table, options)
     print(page)
     (options.out / "scores.md").write_text(page)
     record = {"device": str(jax.devices()[0]), "table": table, "runs": rows}
     (options.out / "scores.json").write_text(json.dumps(record, indent=1) + "\n")
-    if options.sheet:
+    if options.sheet and set(options.networks) == set(NETWORKS):
         pairs = find_pairs(options.pictures, options.size)
         sheet(pairs, table, pictures).save(options.sheet)
 

@@ -20,14 +20,46 @@ STAGES = (
     ("nst_jax.solve",),
     ("nst_jax.modes",),
     ("nst_jax.outputs",),
-    ("nst_jax.resolve", "nst_jax.host", "nst_jax.signals"),
+    (
+        "nst_jax.resolve",
+        "nst_jax.sweep_spec",
+        "nst_jax.host",
+        "nst_jax.memory",
+        "nst_jax.signals",
+    ),
+    ("nst_jax.sources", "nst_jax.loading"),
     ("nst_jax.prepare",),
+    ("nst_jax.prepare_sweep", "nst_jax.team"),
+    ("nst_jax.sweep_plan", "nst_jax.sweep_scores"),
+    ("nst_jax.sweep_lanes", "nst_jax.sweep_result"),
+    ("nst_jax.sweep_store",),
+    ("nst_jax.result",),
+    ("nst_jax.resume",),
+    ("nst_jax.tell",),
     ("nst_jax.run",),
+    ("nst_jax.sweep_run",),
+    ("nst_jax.sweep_api", "nst_jax.sweep_cli"),
     ("nst_jax.cli",),
     ("nst_jax.__main__",),
 )
 # Only these may look at the config: the stages between take plain arguments.
-READ_CONFIG = ("resolve", "prepare", "run", "cli")
+READ_CONFIG = (
+    "resolve",
+    "sweep_spec",
+    "loading",
+    "prepare",
+    "result",
+    "resume",
+    "run",
+    "prepare_sweep",
+    "sweep_lanes",
+    "sweep_result",
+    "sweep_store",
+    "sweep_run",
+    "sweep_api",
+    "sweep_cli",
+    "cli",
+)
 # weights_convert is called from here, and from the command line.
 CALL_CONVERTERS = {"features/cache.py", "features/pretrained.py", "cli.py"}
 

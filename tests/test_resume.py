@@ -449,7 +449,7 @@ def test_progress_from_python(pictures, tiny_weights, capsys):
 
 # --- killed -----------------------------------------------------------------------
 
-MANY = 1500
+MANY = 3000
 
 
 def start(arguments, *more) -> subprocess.Popen:

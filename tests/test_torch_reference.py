@@ -1,10 +1,16 @@
 """The PyTorch reference recipe against the slow NumPy losses and L-BFGS."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from nst_jax.features.weights import CAFFE_INPUT, InputConvention, read, write
 from tests.reference import lbfgs, losses, torch_gatys
 
 pytest.importorskip("torch")
@@ -129,3 +135,101 @@ def test_missing_layer_is_named(kernels, pictures):
     settings = SETTINGS | {"content_layer": "conv4_2"}
     with pytest.raises(ValueError, match="conv4_2"):
         torch_gatys.evaluation(kernels, *pictures, **settings)
+
+
+def test_bfloat16_is_near_float32(kernels, pictures):
+    exact, _ = torch_gatys.evaluation(kernels, *pictures, **SETTINGS)()
+    rounded, gradient = torch_gatys.evaluation(
+        kernels, *pictures, precision="bfloat16", **SETTINGS
+    )()
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.05)
+    assert str(gradient.dtype) == "torch.float32"
+
+
+def test_unknown_precision_is_refused(kernels, pictures):
+    with pytest.raises(ValueError, match="float16"):
+        torch_gatys.evaluation(kernels, *pictures, precision="float16", **SETTINGS)
+
+
+@pytest.fixture
+def bgr_weights(tiny_weights, tmp_path) -> Path:
+    """Weights of another input convention: not RGB, other mean and scale."""
+    weights = read(tiny_weights)
+    mild = InputConvention("BGR", CAFFE_INPUT.mean, (4.0, 5.0, 6.0))
+    write(tmp_path / "bgr.h5", weights._replace(input=mild))
+    return tmp_path / "bgr.h5"
+
+
+def test_weights_file_is_read_as_our_own_reader_reads_it(bgr_weights):
+    ours = read(bgr_weights)
+    kernels, order, mean, scale = torch_gatys.read_weights(bgr_weights)
+    assert list(kernels) == list(ours.params)
+    for layer, (kernel, bias) in kernels.items():
+        np.testing.assert_array_equal(kernel, ours.params[layer]["kernel"])
+        np.testing.assert_array_equal(bias, ours.params[layer]["bias"])
+    assert order == [2, 1, 0]
+    np.testing.assert_allclose(mean, ours.input.mean, rtol=1e-6)
+    np.testing.assert_allclose(scale, ours.input.scale, rtol=1e-6)
+
+
+def test_the_notebook_as_a_program(bgr_weights, tmp_path):
+    """Its start has the loss of the slow NumPy twin; its picture is written."""
+    rng = np.random.default_rng(3)
+    files, arrays = {}, {}
+    for name, size in (("content", (32, 40, 3)), ("style", (40, 32, 3))):
+        eight = rng.integers(0, 256, size, np.uint8)
+        files[name], arrays[name] = tmp_path / f"{name}.png", eight / 255
+        Image.fromarray(eight).save(files[name])
+    trace, out = tmp_path / "trace.json", tmp_path / "out.png"
+    command = [
+        *(sys.executable, "-m", "tests.reference.torch_gatys"),
+        *("--content", files["content"], "--style", files["style"]),
+        *("--weights", bgr_weights, "--evaluations", 6),
+        *("--trace", trace, "--out", out),
+    ]
+    root = Path(__file__).resolve().parent.parent
+    subprocess.run([str(part) for part in command], check=True, cwd=root)
+    found = json.loads(trace.read_text())
+    values = [loss for _, loss in found["records"]]
+    assert len(values) == 6
+    # The start is the content: what is left is the style.
+    assert values[0] == pytest.approx(
+        notebook_style_loss(bgr_weights, arrays), rel=1e-3
+    )
+    assert min(values) < values[0]
+    assert found["peak_bytes"] is None
+    changed = np.asarray(Image.open(out), np.int16) - 255 * arrays["content"]
+    # The channels are in the order of the content again, and few pixels moved far.
+    assert changed.shape == (32, 40, 3)
+    assert np.abs(changed).max() > 0
+    assert np.median(np.abs(changed)) < 30
+
+
+def notebook_style_loss(weights: Path, pictures) -> float:
+    kernels, order, mean, scale = torch_gatys.read_weights(weights)
+    total = 0.0
+    content, style = (
+        max_pooled_features((pictures[name][..., order] - mean) * scale, kernels)
+        for name in ("content", "style")
+    )
+    for layer in torch_gatys.STYLE_LAYERS:
+        channels = content[layer].shape[2]
+        total += (
+            1e3
+            / channels**2
+            * losses.style_loss(
+                losses.gram_matrix(content[layer]), losses.gram_matrix(style[layer])
+            )
+        )
+    return total
+
+
+def max_pooled_features(x: np.ndarray, kernels) -> dict[str, np.ndarray]:
+    maps = {}
+    for layer, (kernel, bias) in kernels.items():
+        if layer.endswith("_1") and layer != "conv1_1":
+            h, w = (side // 2 for side in x.shape[:2])
+            x = x[: 2 * h, : 2 * w].reshape(h, 2, w, 2, -1).max((1, 3))
+        x = maps[layer] = losses.convolution_relu(x, kernel, bias)
+    return maps

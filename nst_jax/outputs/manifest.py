@@ -43,11 +43,17 @@ def peak_memory_bytes(device: Device) -> int | None:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "peak_bytes_in_use" in stats:
         return int(stats["peak_bytes_in_use"])
+    try:
+        # getrusage would begin with what the parent had when it started this process.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        pass
     if sys.platform == "win32":
         return None
     import resource
 
-    # Linux counts kilobytes, macOS bytes.
+    # macOS counts bytes, other systems kilobytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

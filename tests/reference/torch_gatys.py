@@ -8,15 +8,23 @@ style layers, and ``torch.optim.LBFGS(lr=1)`` without a line search on the pixel
 
 Gatys' published PyTorch recipe is alpha = 1, beta = 1, v_l = 1e3/N_l^2 with N_l
 channels, max pooling, a history of 100 and the content picture as start, on the
-original network's weights.
+original network's weights: ``notebook`` is that. As a program it is a whole process
+of it, from the import of PyTorch to the written picture::
 
-PyTorch is imported inside the functions: it is an optional dependency.
+    python -m tests.reference.torch_gatys --content content.png --style style.png \\
+        --weights weights.h5 --evaluations 500 --trace trace.json --out result.png
+
+PyTorch, h5py and Pillow are imported inside the functions: the first is an optional
+dependency, the others only the program needs.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +35,133 @@ if TYPE_CHECKING:
 Kernels = Mapping[str, tuple[np.ndarray, np.ndarray]]
 Triple = tuple[float, float, float]
 
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+HISTORY = 100
+PRECISIONS = ("float32", "default", "bfloat16")
+
+
+def main() -> None:
+    """A whole process of the notebook's recipe; see the first lines of this file."""
+    parser = argparse.ArgumentParser(description="Gatys' notebook in PyTorch.")
+    for name in ("content", "style", "weights", "trace", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--evaluations", type=int, default=500)
+    parser.add_argument("--history", type=int, default=HISTORY)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
+    options = parser.parse_args()
+
+    from PIL import Image
+
+    pictures = (
+        np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        for path in (options.content, options.style)
+    )
+    content, style = pictures
+    trace, picture = notebook(
+        options.weights,
+        content,
+        style,
+        evaluations=options.evaluations,
+        history=options.history,
+        device=options.device,
+        precision=options.precision,
+    )
+    Image.fromarray((255 * picture.clip(0, 1) + 0.5).astype(np.uint8)).save(options.out)
+    options.trace.write_text(json.dumps(trace))
+
+
+def notebook(
+    weights: Path,
+    content: np.ndarray,
+    style: np.ndarray,
+    *,
+    evaluations: int,
+    history: int = HISTORY,
+    **settings: Any,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """The notebook's recipe: a trace, and the last picture ``(h, w, 3)``.
+
+    As there, it is the network's normalised input that is optimised, so the first
+    step is as long as there.
+
+    Args:
+        weights: a weights file of this project.
+        content: ``(h, w, 3)``, RGB in [0, 1]; also the start.
+        style: ``(h', w', 3)``, likewise.
+        evaluations: of loss and gradient.
+        history: pairs that L-BFGS keeps.
+        settings: device and precision, see ``problem``.
+
+    Returns:
+        ``{"began": ..., "records": [[seconds, loss], ...], "peak_bytes": ...}``: the
+        value of ``time.perf_counter()`` from which the seconds count; a record per
+        evaluation; the GPU's peak memory, or None on a CPU.
+    """
+    kernels, order, mean, scale = read_weights(weights)
+
+    def normalised(picture: np.ndarray) -> np.ndarray:
+        return (picture[..., order] - mean) * scale
+
+    style_weights = {
+        layer: 1e3 / kernels[layer][1].shape[0] ** 2 for layer in STYLE_LAYERS
+    }
+    latest: list[torch.Tensor] = []
+    began = time.perf_counter()
+    records = run(
+        kernels,
+        normalised(content),
+        normalised(style),
+        normalised(content),
+        iterations=evaluations,
+        history=history,
+        keep=latest,
+        alpha=1.0,
+        beta=1.0,
+        style_weights=style_weights,
+        pooling="max",
+        **settings,
+    )
+    result = latest[0].detach()[0].permute(1, 2, 0).cpu().numpy()
+    picture = np.empty_like(content)
+    picture[..., order] = result / scale + mean
+    trace = {
+        "began": began,
+        "records": records,
+        "peak_bytes": _device_peak(settings.get("device", "cpu")),
+    }
+    return trace, picture
+
+
+def _device_peak(device: str) -> int | None:
+    import torch
+
+    return None if device == "cpu" else int(torch.cuda.max_memory_allocated(device))
+
+
+def read_weights(path: Path) -> tuple[Kernels, list[int], np.ndarray, np.ndarray]:
+    """Kernels, channel order as indices of RGB, mean and scale of a weights file.
+
+    Without our own reader, which would import JAX: a user of PyTorch does not.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        groups = sorted(str(name) for name in file)
+        layers = [name for name in groups if name.startswith("conv")]
+        kernels = {
+            layer: (
+                np.asarray(file[f"{layer}/kernel"], np.float32),
+                np.asarray(file[f"{layer}/bias"], np.float32),
+            )
+            for layer in layers
+        }
+        order = ["RGB".index(channel) for channel in str(file.attrs["channel_order"])]
+        mean, scale = (
+            np.asarray(file.attrs[name], np.float32) for name in ("mean", "scale")
+        )
+    return kernels, order, mean, scale
+
 
 def run(
     kernels: Kernels,
@@ -36,6 +171,7 @@ def run(
     *,
     iterations: int,
     history: int,
+    keep: list[torch.Tensor] | None = None,
     **settings: Any,
 ) -> list[tuple[float, float]]:
     """Optimise the picture; one (seconds, loss) per evaluation, the start's first.
@@ -49,6 +185,7 @@ def run(
         start: ``(h, w, 3)``.
         iterations: number of evaluations of loss and gradient.
         history: pairs that L-BFGS keeps.
+        keep: the optimised picture ``(1, 3, h, w)`` is appended to it.
         settings: alpha, beta, style_weights, pooling and the rest of ``problem``.
     """
     import torch
@@ -76,6 +213,8 @@ def run(
         return number
 
     optimiser.step(closure)
+    if keep is not None:
+        keep.append(x)
     return records
 
 
@@ -118,6 +257,7 @@ def problem(
     scale: Triple = (1.0, 1.0, 1.0),
     channels_last: bool = False,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> tuple[Callable[[torch.Tensor], torch.Tensor], torch.Tensor]:
     """The loss as a function of the picture ``(1, 3, h, w)``, and the start.
 
@@ -136,11 +276,18 @@ def problem(
         scale: see ``mean``.
         channels_last: memory format of pictures, kernels and maps.
         device: PyTorch's name of the device.
+        precision: "float32"; "default" lets a GPU use TF32 in convolutions, as
+            PyTorch does if nothing is said; "bfloat16" is automatic mixed precision
+            of the network. Losses are float32.
 
     Raises:
-        ValueError: if a content or style layer has no kernel.
+        ValueError: if a content or style layer has no kernel, or for an unknown
+            precision.
     """
     import torch
+
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, not {precision!r}")
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
 
@@ -161,7 +308,14 @@ def problem(
     centre, spread = batch(np.array([[mean]])), batch(np.array([[scale]]))
 
     def features(x: torch.Tensor, wanted: set[str]) -> dict[str, torch.Tensor]:
-        return _features((x - centre) * spread, weights, wanted, pooling)
+        if device != "cpu":
+            # For the whole process: the gradient, which follows, has it too.
+            torch.backends.cudnn.allow_tf32 = precision != "float32"
+        mixed = precision == "bfloat16"
+        kind = torch.device(device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=mixed):
+            maps = _features((x - centre) * spread, weights, wanted, pooling)
+        return {layer: response.float() for layer, response in maps.items()}
 
     with torch.no_grad():
         content_target = features(batch(content), {content_layer})[content_layer]
@@ -211,3 +365,7 @@ def _gram(feature_map: torch.Tensor) -> torch.Tensor:
     """``(1, c, h, w)`` -> ``(c, c)``, divided by the number of positions."""
     flat = feature_map[0].flatten(1)
     return flat @ flat.T / flat.shape[1]
+
+
+if __name__ == "__main__":
+    main()

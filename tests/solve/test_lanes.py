@@ -17,7 +17,7 @@ from nst_jax.solve.loop import optimise
 from nst_jax.types import LossTerms
 
 SHAPE = (6, 8, 3)
-ITERATIONS = 12
+ITERATIONS = 8
 
 
 class Problem(NamedTuple):
@@ -86,7 +86,7 @@ def test_each_lane_is_the_lone_run(solver, count):
         assert [r.evaluations for r in records] == [r.evaluations for r in alone]
         assert [r.refused for r in records] == [r.refused for r in alone]
         assert records[-1].outcome == alone[-1].outcome
-        np.testing.assert_allclose(records[-1].picture, alone[-1].picture, atol=1e-4)
+        np.testing.assert_allclose(records[-1].picture, alone[-1].picture, atol=1e-3)
         assert all(r.picture is None and r.outcome is None for r in records[:-1])
 
 
@@ -182,13 +182,13 @@ from tests.solve.test_lanes import AXES, Quartic, losses, make, run
 
 assert len(jax.devices()) == 8
 problems, starts = make([1.0, 30.0, 0.1, 5.0, 2.0])
-options = {"iterations": 12}
+options = {"iterations": 8}
 one = run(problems, starts, LBFGS(4), **options)
 eight = run(problems, starts, LBFGS(4), devices=jax.devices(), **options)
-assert [len(records) for records in eight] == [13] * 5
+assert [len(records) for records in eight] == [9] * 5
 for a, b in zip(one, eight, strict=True):
     np.testing.assert_allclose(losses(a), losses(b), rtol=1e-4)
-    np.testing.assert_allclose(a[-1].picture, b[-1].picture, atol=1e-4)
+    np.testing.assert_allclose(a[-1].picture, b[-1].picture, atol=1e-3)
 
 mesh = jax.sharding.Mesh(np.array(jax.devices()), ("lanes",))
 program = module._Program(module._InPairs(Quartic()), LBFGS(4), AXES, mesh)

@@ -1,0 +1,141 @@
+"""The network that a config names: found, fetched if need be, read and checked."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nst_jax.config import Config, changed
+from nst_jax.features import pretrained
+from nst_jax.features.layout import up_to_deepest
+from nst_jax.features.pretrained import EMBEDDED
+from nst_jax.features.random_weights import random_weights
+from nst_jax.features.rescale import floored, mean_activations
+from nst_jax.features.vgg import Network
+from nst_jax.features.weights import Weights, layout_of, read, stored_layers
+from nst_jax.resolve import (
+    RANDOM,
+    Layout,
+    check_objective,
+    check_scales,
+    wanted_layers,
+)
+from nst_jax.types import Image, Params
+
+EMBEDDED_NOTE = (
+    f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real one "
+    "once: nst-jax weights fetch vgg19 (575 MB)"
+)
+
+
+class Loaded(NamedTuple):
+    """A network as it was read, before there are pictures.
+
+    Attributes:
+        name: what ``network.weights`` is in the resolved config.
+        weights: with their arrays.
+        layout: what presets need to know of the network.
+        note: a sentence for the user on the weights that were chosen, or None.
+    """
+
+    name: str
+    weights: Weights
+    layout: Layout
+    note: str | None
+
+
+def load_network(
+    config: Config,
+    *,
+    layers: frozenset[str] = frozenset(),
+    progress: Callable[[int, int], None] | None = None,
+) -> Loaded:
+    """The network that the config names, with the layers it asks for, and ``layers``.
+
+    Raises:
+        ValueError: as ``load_weights``.
+        ConnectionError: as ``load_weights``.
+    """
+    asked = config.network.weights
+    config = changed(config, network={"weights": pretrained.choose(asked)})
+    weights = load_weights(config, layers=layers, progress=progress)
+    widths = {layer: a["bias"].shape[0] for layer, a in weights.params.items()}
+    name = config.network.weights
+    return Loaded(
+        name,
+        weights,
+        Layout(layout_of(weights.params), widths),
+        EMBEDDED_NOTE if asked != name == EMBEDDED else None,
+    )
+
+
+def load_weights(
+    config: Config, *, layers: frozenset[str] = frozenset(), progress=None
+) -> Weights:
+    """The weights that the config names, down to the deepest layer asked for.
+
+    Args:
+        config: asks for some layers.
+        layers: more of them.
+        progress: called with bytes done and in all while weights are downloaded.
+
+    Raises:
+        ValueError: if they cannot be found or read, or end before that layer.
+        ConnectionError: if they must be downloaded and cannot be.
+    """
+    check_objective(config)
+    check_scales(config)
+    wanted, spec = wanted_layers(config) | layers, config.network.weights
+    if spec == RANDOM:
+        layout = config.network.name or "vgg19"
+        deepest = up_to_deepest(layout, wanted)[-1]
+        # Always the same network: seeds of a run are for its noise.
+        return random_weights(layout, seed=0, deepest=deepest)
+    _check_name(config)
+    path = pretrained.resolve(spec, progress=progress)
+    stored = stored_layers(path)
+    layout = layout_of(stored, where=str(path))
+    if config.network.name not in (None, layout):
+        raise ValueError(
+            f"{path}: holds a {layout}, but network.name is {config.network.name}"
+        )
+    running = up_to_deepest(layout, wanted)
+    if deeper := [layer for layer in running if layer not in stored]:
+        raise ValueError(
+            f"layer {deeper[-1]} is deeper than the weights file {path}, which ends "
+            f"at {stored[-1]}"
+        )
+    return read(path, running)
+
+
+def _check_name(config: Config) -> None:
+    """Refuse a name of weights that are of another network, before a download."""
+    name, spec = config.network.name, config.network.weights
+    if name and spec in pretrained.PRETRAINED and not spec.startswith(name):
+        raise ValueError(
+            f"network.name is {name}, but network.weights is {spec}: choose weights of "
+            f"a {name}, such as {name} or a file"
+        )
+
+
+def unit_mu(
+    network: Network, weights: Weights, params: Params, pictures: Iterable[Image]
+) -> dict[str, jax.Array]:
+    """What each filter's response is divided by: its mean, as stored or measured.
+
+    Args:
+        network: its pooling counts.
+        weights: may hold the means.
+        params: their arrays on the device.
+        pictures: to measure on, if they do not.
+    """
+    stored = weights.mu.get(network.pooling, {})
+    if has_mu(network, weights):
+        return floored({layer: jnp.asarray(stored[layer]) for layer in params})
+    return floored(mean_activations(network, params, pictures))
+
+
+def has_mu(network: Network, weights: Weights) -> bool:
+    """Whether the weights come with the mean responses of all their filters."""
+    return set(weights.mu.get(network.pooling, {})) == set(weights.params)
