@@ -194,7 +194,7 @@ class _Work:
             ],
             note=next(filter(None, notes), None),
         )
-        for number, (planned, batch) in enumerate(_prepared(batches), 1):
+        for number, (planned, batch) in enumerate(_prepared(batches, self.devices), 1):
             if self.stop.asked:
                 return
             self._run_batch(planned, batch)
@@ -364,10 +364,12 @@ class _Work:
         )
 
 
-def _prepared(batches: Iterable[BatchPlan]) -> Iterator[tuple[BatchPlan, Batch]]:
+def _prepared(
+    batches: Iterable[BatchPlan], devices: Sequence[Device]
+) -> Iterator[tuple[BatchPlan, Batch]]:
     """Batches, each prepared when its turn comes; those of one network share it."""
     for _, same in groupby(batches, key=lambda batch: id(batch.loaded)):
         planned = list(same)
         shapes = [batch.shape for batch in planned]
-        ready = prepare_batches(planned[0].loaded, shapes)
+        ready = prepare_batches(planned[0].loaded, shapes, devices=devices)
         yield from zip(planned, ready, strict=True)
