@@ -59,7 +59,9 @@ def test_every_config_loads_and_says_how_to_run_it(path):
     assert "Time:" in header
 
 
-@pytest.mark.parametrize("command", ["stylize", "demo", "weights", "presets", "info"])
+@pytest.mark.parametrize(
+    "command", ["stylize", "demo", "sweep", "weights", "presets", "info"]
+)
 def test_commands_of_the_readme_have_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
