@@ -38,7 +38,17 @@ def bowl(picture, problem):
 
 def some_records(solver, iterations=5, **options) -> list[Record]:
     start = jnp.zeros((6, 9, 3))
-    return list(optimise(bowl, None, solver, start, iterations=iterations, **options))
+    return list(
+        optimise(
+            bowl,
+            None,
+            solver,
+            start,
+            keep_state=lambda: False,
+            iterations=iterations,
+            **options,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
