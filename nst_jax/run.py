@@ -124,7 +124,7 @@ def stylize(
         reporter = make_reporter(quiet=not progress)
         stop.on_ask = reporter.stopping
         prepared = prepare(
-            config, *pictures, device=device, progress=_checking(stop, None)
+            config, *pictures, device=device, progress=stop.checking(None)
         )
         inputs, kept = inputs_of(prepared), []
         say_headline(reporter, prepared, device)
@@ -189,7 +189,7 @@ def run(
         stop.check()
         earlier = _earlier(config, lock) if resume else None
         prepared = prepare(
-            config, *pictures, device=device, progress=_checking(stop, progress)
+            config, *pictures, device=device, progress=stop.checking(progress)
         )
         stop.check()
         inputs = inputs_of(prepared)
@@ -264,17 +264,6 @@ def _fill_folder(
             kept.take([*folder.records[:-1], record])
         say_failures(reporter, kept)
     return folder
-
-
-def _checking(stop: Stop, progress) -> Callable[[int, int], None]:
-    """``progress``, by which a download ends if the run is asked to."""
-
-    def show(done: int, total: int) -> None:
-        stop.check()
-        if progress is not None:
-            progress(done, total)
-
-    return show
 
 
 def _solve(

@@ -31,6 +31,18 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
 
+    def checking(
+        self, progress: Callable[[int, int], None] | None
+    ) -> Callable[[int, int], None]:
+        """``progress``, by which a download ends if the run is asked to."""
+
+        def show(done: int, total: int) -> None:
+            self.check()
+            if progress is not None:
+                progress(done, total)
+
+        return show
+
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:

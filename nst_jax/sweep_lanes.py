@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -85,26 +85,6 @@ def _terms(record: Record) -> dict[str, float]:
     found = {name: float(getattr(terms, name)) for name in TERMS}
     found |= {f"content/{k}": float(v) for k, v in terms.content_layers.items()}
     return found | {f"style/{k}": float(v) for k, v in terms.style_layers.items()}
-
-
-def own_layers(record: Record, config) -> Record:
-    """A record without the layers that only other lanes of the batch look at.
-
-    Args:
-        record: of a lane.
-        config: of the lane, resolved.
-    """
-    objective, terms = config.objective, record.terms
-    return record._replace(
-        terms=terms._replace(
-            content_layers=_only(terms.content_layers, objective.content_layers),
-            style_layers=_only(terms.style_layers, objective.style_layers),
-        )
-    )
-
-
-def _only(losses: Mapping, layers: Collection[str]) -> dict:
-    return {layer: loss for layer, loss in losses.items() if layer in layers}
 
 
 # --- what they are made from ------------------------------------------------------

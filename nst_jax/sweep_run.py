@@ -22,7 +22,7 @@ from nst_jax.prepare_sweep import Batch, prepare_batches
 from nst_jax.prepare_sweep import run as run_batch
 from nst_jax.signals import Stop, stoppable
 from nst_jax.solve.loop import Outcome, Record
-from nst_jax.sweep_lanes import input_hashes, lane_result, missing, own_layers
+from nst_jax.sweep_lanes import input_hashes, lane_result, missing
 from nst_jax.sweep_plan import (
     BatchPlan,
     SweepPlan,
@@ -98,9 +98,7 @@ def run_sweep(
         stop.on_ask = reporter.stopping
         devices = local_devices(base.device)
         with jax.default_device(devices[0]):
-            plan = plan_sweep(
-                sweep, devices=devices, progress=_checking(stop, progress)
-            )
+            plan = plan_sweep(sweep, devices=devices, progress=stop.checking(progress))
             hashes = input_hashes(sweep, plan.shapes)
             store = Store(plan, hashes, sweep_yaml(base, sweep))
             done = _earlier(store, wanted, reporter) if resume and wanted else {}
@@ -133,17 +131,6 @@ def _check_folder(base: Config, sweep: Sweep, team: Team, **options) -> Path | N
         return found[0]
     assert base.output.dir is not None
     return Path(base.output.dir).expanduser()
-
-
-def _checking(stop: Stop, progress) -> Callable[[int, int], None]:
-    """``progress``, by which a download ends if the sweep is asked to."""
-
-    def show(done: int, total: int) -> None:
-        stop.check()
-        if progress is not None:
-            progress(done, total)
-
-    return show
 
 
 def _earlier(store: Store, folder: Path, reporter: Quiet) -> dict[int, LaneResult]:
@@ -219,7 +206,7 @@ class _Work:
                 assert record.picture is not None
                 pictures[number] = record.picture
             kept = record._replace(state=None, picture=None)
-            records[number].append(own_layers(kept, batch.prepared[number].config))
+            records[number].append(kept)
         seconds = (time.perf_counter() - before) / len(batch.lanes)
         self.steps = steps + len(batch.lanes) * sum(
             n + 1 for n in planned.shape.iterations

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -41,6 +41,22 @@ def write_bytes(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def write_all(writers: Iterable[Callable[[], object]]) -> None:
+    """Call each of them; a file that cannot be written keeps no other from it.
+
+    Raises:
+        ValueError: of the first that failed, once all were called.
+    """
+    failures = []
+    for write in writers:
+        try:
+            write()
+        except ValueError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def split_output(given: str | None) -> tuple[Path | None, Path | None]:

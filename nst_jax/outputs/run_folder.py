@@ -10,7 +10,7 @@ import numpy as np
 
 from nst_jax.images.io import save
 from nst_jax.outputs import checkpoint
-from nst_jax.outputs.files import split_output, write_bytes, write_text
+from nst_jax.outputs.files import split_output, write_all, write_bytes, write_text
 from nst_jax.outputs.manifest import to_json
 from nst_jax.outputs.plots import loss_plot
 from nst_jax.outputs.trace import to_csv
@@ -144,14 +144,7 @@ class RunFolder:
             lambda: write_text(self.folder / MANIFEST, to_json(manifest)),
             lambda: write_bytes(self.folder / PLOT, loss_plot(self.records)),
         ]
-        failures = []
-        for write in writers:
-            try:
-                write()
-            except ValueError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        write_all(writers)
         return self.picture_file or result
 
     def _save(self, path: Path, record: Record) -> None:
