@@ -44,6 +44,7 @@ STAGES = (
 )
 # Only these may look at the config: the stages between take plain arguments.
 READ_CONFIG = (
+    "config",
     "resolve",
     "sweep_spec",
     "loading",

@@ -270,7 +270,7 @@ def _convert(axis: Values | Range, raw: Any, context: Context) -> Any:
     where = f"{context.where}: axis {axis.name}, value {fields.short(raw)}"
     tree = nested({axis.key: raw})
     if context.folder is not None:
-        tree = configs._absolute(tree, context.folder)
+        tree = configs.absolute(tree, context.folder)
     config = from_tree(tree, base=context.base, where=where)
     check_names(config, where=where)
     return get(config, axis.key)

@@ -1,0 +1,73 @@
+"""Values that a config may have: what can be said of each key without the pictures."""
+
+from nst_jax import fields
+from nst_jax.config.records import Config
+
+LARGEST = 2**15  # pixels of a side
+MOST_ITERATIONS = 10**6
+# Weights reach the device as float32, and are multiplied with losses there.
+WEIGHT_RANGE = (1e-30, 1e30)
+MOST_SCALES = 16
+
+
+def check_values(config: Config, where: str) -> None:
+    """Refuse impossible values.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    solver, objective = config.solver, config.objective
+    limits = {
+        "size": (config.size, 1, LARGEST),
+        "seed": (config.seed, 0, 2**32 - 1),
+        "solver.iterations": (solver.iterations, 1, MOST_ITERATIONS),
+        "solver.history": (solver.history, 1, MOST_ITERATIONS),
+        "solver.window": (solver.window, 1, MOST_ITERATIONS),
+        "solver.checkpoint_seconds": (solver.checkpoint_seconds, 0, 1e9),
+        "output.every": (config.output.every, 1, MOST_ITERATIONS),
+    }
+    for key, (value, lowest, highest) in limits.items():
+        if value is not None and not lowest <= value <= highest:
+            raise ValueError(
+                f"{where}: {key} must be from {lowest} to {highest}, not "
+                f"{fields.short(value)}"
+            )
+    for key in ("tolerance", "minutes"):
+        if (value := getattr(solver, key)) is not None and not 0 < value <= 1e9:
+            raise ValueError(
+                f"{where}: solver.{key} must be above 0 and at most 1e9, not {value:g}"
+            )
+    _check_scales(config, where)
+    for key in ("alpha", "beta", "tv"):
+        if (weight := getattr(objective, key)) is not None:
+            check_weight(weight, f"{where}: objective.{key}")
+    if not 0 < solver.learning_rate <= 1e3 or solver.learning_rate < WEIGHT_RANGE[0]:
+        raise ValueError(
+            f"{where}: solver.learning_rate must be above 0 and at most 1000, not "
+            f"{solver.learning_rate:g}"
+        )
+
+
+def _check_scales(config: Config, where: str) -> None:
+    """Each list by itself; together, and with the size, they are checked in a run."""
+    scales, iterations = config.scales, config.solver.scale_iterations
+    if isinstance(scales, tuple) and (
+        sorted(set(scales)) != list(scales) or not 1 <= scales[0] <= LARGEST
+    ):
+        raise ValueError(f"{where}: scales must be positive and grow, not {scales}")
+    if iterations and not all(1 <= n <= MOST_ITERATIONS for n in iterations):
+        raise ValueError(f"{where}: solver.scale_iterations must be from 1 up")
+
+
+def check_weight(weight: float, where: str) -> None:
+    """Refuse a weight that float32 cannot multiply losses with.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    lowest, highest = WEIGHT_RANGE
+    if weight != 0 and not lowest <= weight <= highest:
+        raise ValueError(
+            f"{where}: a weight must be 0 or from {lowest:g} to {highest:g}, not "
+            f"{weight:g}"
+        )

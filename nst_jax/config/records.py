@@ -1,0 +1,82 @@
+"""The sections of a config as frozen dataclasses, with their defaults.
+
+``None`` means "as the preset says" or "as the weights say".
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# A list of layers is averaged; a mapping layer: weight is used as given.
+Layers = tuple[str, ...] | dict[str, float]
+# Longer sides from coarse to fine; "auto" halves the size again and again, "sqrt2"
+# divides it by the square root of 2.
+Scales = Literal["auto", "sqrt2"] | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network the losses see."""
+
+    name: Literal["vgg16", "vgg19"] | None = None  # None: as the weights say
+    # auto: vgg19 if it is here, else the small network that comes with the package;
+    # or a name, a file, or "random"
+    weights: str = "auto"
+    pooling: Literal["avg", "max"] | None = None
+    padding: Literal["zeros", "reflect"] = "zeros"
+    rescale: bool | None = None
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is minimised. Keys that are given win over the preset."""
+
+    preset: str = "gatys2016"
+    alpha: float | None = None
+    beta: float | None = None
+    tv: float | None = None
+    content_layers: Layers | None = None
+    style_layers: Layers | None = None
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    """How it is minimised."""
+
+    name: Literal["lbfgs", "adam"] = "lbfgs"
+    iterations: int = 500
+    history: int = 20  # correction pairs of L-BFGS: 24 bytes per pixel each
+    learning_rate: float = 0.05  # of Adam, in pixel values of [0, 1]
+    precision: Literal["default", "float32", "bfloat16"] = "default"
+    scale_iterations: tuple[int, ...] | None = None  # of each scale; None: iterations
+    tolerance: float | None = None  # ends when the loss fell by less, relatively, ...
+    window: int = 50  # ... within so many iterations
+    minutes: float | None = None  # ends after them
+    memory: Literal["auto", "fast", "low"] = "auto"  # low computes blocks twice
+    checkpoint_seconds: float = 60.0  # between checkpoints; 0: none
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """What is written, and where."""
+
+    dir: str | None = None  # None: the next free numbered folder under runs/
+    every: int | None = None  # snapshots; None: at 100, 200, 300 and 500
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    content: str | None = None
+    style: str | None = None
+    size: int = 512  # longer side of the result, in pixels
+    seed: int = 0
+    scales: Scales | None = None  # coarse to fine; None: one scale
+    # noise, content, content-recoloured, style, or a picture file
+    start: str | None = None
+    device: str | None = None  # cpu, gpu, tpu; None: the best there is
+    compile_cache: bool = True  # keep compiled programs for the next run
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
