@@ -26,6 +26,7 @@ from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
 from nst_jax.modes.multiscale import Scale
 from nst_jax.objective.objective import LossWeights, loss_weights
+from nst_jax.objective.targets import Style
 from nst_jax.resolve import (
     Layout,
     at_scale,
@@ -45,7 +46,7 @@ class Prepared(NamedTuple):
     Attributes:
         config: resolved.
         content: at the size of the run.
-        style: at the content's area, in its own shape.
+        styles: at the content's area, in their own shapes.
         start: of the shape of the first scale's content.
         alpha: the content's alpha channel at the size of the run, or None.
         network: without weights.
@@ -59,7 +60,7 @@ class Prepared(NamedTuple):
 
     config: Config
     content: Image
-    style: Image
+    styles: tuple[Style, ...]
     start: Image
     alpha: np.ndarray | None
     network: Network
@@ -120,11 +121,14 @@ def prepare(
     params = device_params(loaded.weights)
     if prepared.config.network.rescale:
         # One network for all scales, or their objectives would not be the same.
-        pair = prepared.content, prepared.style
-        params = rescale(
-            params, unit_mu(prepared.network, loaded.weights, params, pair)
-        )
+        mu = unit_mu(prepared.network, loaded.weights, params, pictures_of(prepared))
+        params = rescale(params, mu)
     return prepared._replace(params=params)
+
+
+def pictures_of(prepared: Prepared) -> tuple[Image, ...]:
+    """The content and the styles, at the size of the run."""
+    return prepared.content, *(style.picture for style in prepared.styles)
 
 
 def resolve_with(
@@ -216,11 +220,12 @@ def prepare_with(
     for size, iterations in sizes_of(config):
         sides = sides_at(*shapes, size)[:2]
         weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
-        scales.append(Scale(*sizer.pair(content, style, size), weights, iterations))
+        pixels, painting = sizer.pair(content, style, size)
+        scales.append(Scale(pixels, (Style(painting),), weights, iterations))
     return Prepared(
         config,
         scales[-1].content,
-        scales[-1].style,
+        scales[-1].styles,
         _start(config, scales[0], start),
         None if content.alpha is None else resize(content.alpha, *full),
         memory.work.network,
@@ -284,7 +289,7 @@ def _check_side(
 
 
 def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:
-    content, style = np.asarray(scale.content), np.asarray(scale.style)
+    content, style = np.asarray(scale.content), np.asarray(scale.styles[0].picture)
     height, width = content.shape[:2]
     if picture is not None:
         return jnp.asarray(cover(picture.pixels, height, width))

@@ -25,6 +25,7 @@ from nst_jax.prepare import (
     Pictures,
     Prepared,
     Sizer,
+    pictures_of,
     plan_with,
     prepare_with,
     resolve_with,
@@ -275,21 +276,20 @@ def _with_params(
         return batch(network, None, lambda _: params)
     mus = {}
     for one in prepared:
-        key = () if has_mu(network, loaded.weights) else _pair(one)
+        key = () if has_mu(network, loaded.weights) else _pictures(one)
         if key not in mus:
-            pair = one.content, one.style
-            mus[key] = unit_mu(network, loaded.weights, params, pair)
+            mus[key] = unit_mu(network, loaded.weights, params, pictures_of(one))
     if len(mus) == 1:
         rescaled = rescale(params, next(iter(mus.values())))
         return batch(network, None, lambda _: rescaled)
     # One object for each pair, so that its targets are computed once.
     taps = {key: TapParams(params, mu) for key, mu in mus.items()}
     extract = RescaledTaps(network)
-    return batch(extract, TapParams(None, 0), lambda one: taps[_pair(one)])  # pyright: ignore
+    return batch(extract, TapParams(None, 0), lambda one: taps[_pictures(one)])  # pyright: ignore
 
 
-def _pair(prepared: Prepared) -> tuple[int, int]:
-    return id(prepared.content), id(prepared.style)
+def _pictures(prepared: Prepared) -> tuple[int, ...]:
+    return tuple(map(id, pictures_of(prepared)))
 
 
 def run(

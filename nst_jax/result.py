@@ -85,7 +85,10 @@ def result_of(
 def inputs_of(prepared: Prepared) -> dict[str, Any]:
     """The pictures that were read, before anybody changes them."""
     config = prepared.config
-    shapes = {"content": prepared.content.shape, "style": prepared.style.shape}
+    shapes = {
+        "content": prepared.content.shape,
+        "style": prepared.styles[0].picture.shape,
+    }
     files = {"content": config.content, "style": config.style}
     if config.start and is_start_file(config.start):
         shapes["start"], files["start"] = prepared.start.shape, config.start

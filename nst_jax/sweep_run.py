@@ -240,9 +240,8 @@ class _Work:
         code = records[-1].outcome.code if records[-1].outcome else None
         if np.isfinite(picture).all() and code not in NOT_DONE:
             layers = held_out_layers(self.plan.shapes)
-            scores = score(
-                batch.extract, prepared.params, picture, prepared.style, layers
-            )
+            style = prepared.styles[0].picture
+            scores = score(batch.extract, prepared.params, picture, style, layers)
         found = lane_result(
             lane,
             self.plan.sweep,

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 Image = Float[Array, "h w 3"]
 FeatureMap = Float[Array, "h w c"]
 Gram = Float[Array, "c c"]
+Guide = Float[Array, "h w"]  # of the positions of a layer, in [0, 1]
 Scalar = Float[Array, ""]
 Features = dict[str, jax.Array]
 # jax.Device, which type checkers take for a variable.

@@ -38,11 +38,14 @@ def prepared(config, arrays, **keys):
 def test_each_scale_has_its_pictures_and_iterations(config, arrays):
     ready = prepared(config, arrays)
     assert [scale.content.shape for scale in ready.scales] == [(20, 24, 3), (40, 48, 3)]
-    assert [scale.style.shape for scale in ready.scales] == [(20, 24, 3), (40, 48, 3)]
+    assert [scale.styles[0].picture.shape for scale in ready.scales] == [
+        (20, 24, 3),
+        (40, 48, 3),
+    ]
     assert [scale.iterations for scale in ready.scales] == [6, 4]
     assert ready.start.shape == (20, 24, 3)
     assert ready.content is ready.scales[-1].content
-    assert ready.style is ready.scales[-1].style
+    assert ready.styles is ready.scales[-1].styles
     assert ready.solver == LBFGS(3)
 
 
@@ -97,7 +100,8 @@ def test_content_recoloured_has_the_styles_colours_and_the_contents_shapes(confi
     pair = from_array(content), from_array(style)
     ready = prepared(config, pair, start="content-recoloured")
     reached, wanted = (
-        colour_statistics(np.asarray(p)) for p in (ready.start, ready.scales[0].style)
+        colour_statistics(np.asarray(p))
+        for p in (ready.start, ready.scales[0].styles[0].picture)
     )
     np.testing.assert_allclose(reached.mean, wanted.mean, atol=1e-4)
     shapes = np.corrcoef(np.ravel(ready.start[..., 0]), np.ravel(x[::2, ::2]))

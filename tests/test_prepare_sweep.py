@@ -243,10 +243,10 @@ def test_each_picture_is_read_once_for_a_batch(base, pictures, monkeypatch):
     a, b, c, d = batch.prepared
     assert a.content is b.content
     assert c.content is d.content
-    assert a.style is b.style
+    assert a.styles[0].picture is b.styles[0].picture
     assert a.params is b.params
     # One picture as content and as style is two arrays.
-    assert len({id(x.style) for x in batch.prepared}) == 1
+    assert len({id(x.styles[0].picture) for x in batch.prepared}) == 1
 
 
 def test_batches_are_prepared_when_their_turn_comes(base, monkeypatch):

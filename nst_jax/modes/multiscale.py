@@ -16,6 +16,9 @@ from nst_jax.images.initial import finer
 from nst_jax.images.resize import resample
 from nst_jax.modes.single import single
 from nst_jax.objective.objective import Extract, LossWeights
+from nst_jax.objective.statistics.base import Statistic
+from nst_jax.objective.statistics.gram import GramMatrix
+from nst_jax.objective.targets import Style
 from nst_jax.solve.loop import Outcome, Record, Resume
 from nst_jax.solve.state import Solver
 from nst_jax.types import Image, Params
@@ -29,13 +32,13 @@ class Scale(NamedTuple):
 
     Attributes:
         content: (h, w, 3) in [0, 1], of this scale's size.
-        style: (h', w', 3) in [0, 1].
+        styles: one picture (h', w', 3) in [0, 1], or several and their weights.
         weights: of the objective at this scale.
         iterations: steps after the evaluation of its start.
     """
 
     content: Image
-    style: Image
+    styles: tuple[Style, ...]
     weights: LossWeights
     iterations: int
 
@@ -47,6 +50,7 @@ def multiscale(
     extract: Extract,
     params: Params,
     solver: Solver,
+    statistic: Statistic = GramMatrix(),  # noqa: B008
     resume: Resume | None = None,
     pauses: frozenset[int] = frozenset(),
     should_stop: Callable[[], bool] = lambda: False,
@@ -65,6 +69,7 @@ def multiscale(
         extract: see ``single``.
         params: see ``single``; of all scales.
         solver: begins anew at each scale.
+        statistic: what is meant by style, at all scales.
         resume: a record that was handed out, and the state after it: the run goes on
             with the record after it.
         pauses: iterations, numbered through, whose record must carry the picture.
@@ -96,12 +101,13 @@ def multiscale(
         known = 0 if state is None else int(state.evaluations)
         records = single(
             scale.content,
-            scale.style,
+            scale.styles,
             start if state is None else scale.content,
             extract=extract,
             params=params,
             weights=scale.weights,
             solver=solver,
+            statistic=statistic,
             iterations=scale.iterations,
             pauses=frozenset(pause - sums.iteration for pause in pauses),
             should_stop=should_stop,

@@ -4,10 +4,12 @@ Read this first. The rest of the package makes these few lines fast, safe and ea
 call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nst_jax.objective.objective import Extract, LossWeights, Objective, Problem
-from nst_jax.objective.targets import make_targets
+from nst_jax.objective.statistics.base import Statistic
+from nst_jax.objective.statistics.gram import GramMatrix
+from nst_jax.objective.targets import Style, make_targets
 from nst_jax.solve.loop import Record, optimise
 from nst_jax.solve.state import Solver
 from nst_jax.types import Image, Params
@@ -15,26 +17,28 @@ from nst_jax.types import Image, Params
 
 def single(
     content: Image,
-    style: Image,
+    styles: Sequence[Style],
     start: Image,
     *,
     extract: Extract,
     params: Params,
     weights: LossWeights,
     solver: Solver,
+    statistic: Statistic = GramMatrix(),  # noqa: B008
     **options,
 ) -> Iterator[Record]:
-    """Change ``start`` until it has the one picture's content, the other's style.
+    """Change ``start`` until it has the one picture's content, the others' style.
 
     Args:
         content: ``(h, w, 3)`` in [0, 1].
-        style: ``(h', w', 3)`` in [0, 1].
+        styles: one picture ``(h', w', 3)`` in [0, 1], or several and their weights.
         start: ``(h, w, 3)``.
         extract: ``(params, picture, layers) -> features``, such as a
             ``features.vgg.Network``.
         params: the network's weights, rescaled or not.
         weights: alpha, beta, tv, and the layers that count.
         solver: ``solve.lbfgs.LBFGS()`` or ``solve.adam.Adam()``.
+        statistic: what is meant by style.
         **options: of ``solve.loop.optimise``: ``iterations``, ``pauses``, ...
 
     Yields:
@@ -44,9 +48,11 @@ def single(
         extract,
         params,
         content=content,
-        style=style,
+        styles=styles,
         content_layers=tuple(weights.content),
         style_layers=tuple(weights.style),
+        statistic=statistic,
     )
     problem = Problem(params, targets, weights)
-    yield from optimise(Objective(extract), problem, solver, start, **options)
+    objective = Objective(extract, statistic)
+    yield from optimise(objective, problem, solver, start, **options)

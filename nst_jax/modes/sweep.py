@@ -22,7 +22,9 @@ from nst_jax.modes.multiscale import (
     sums_after,
 )
 from nst_jax.objective.objective import Extract, LossWeights, Objective, Problem
-from nst_jax.objective.targets import Targets, make_targets
+from nst_jax.objective.statistics.base import Statistic
+from nst_jax.objective.statistics.gram import GramMatrix
+from nst_jax.objective.targets import Style, Targets, make_targets
 from nst_jax.solve.lanes import LaneRecord, optimise_lanes
 from nst_jax.solve.loop import Record
 from nst_jax.solve.state import Solver
@@ -49,6 +51,7 @@ def sweep(
     extract: Extract,
     params_axes: Any = None,
     solver: Solver,
+    statistic: Statistic = GramMatrix(),  # noqa: B008
     should_stop: Callable[[], bool] = lambda: False,
     began: float | None = None,
     **options,
@@ -64,6 +67,7 @@ def sweep(
         params_axes: as for ``jax.vmap``: 0 where the lanes' ``params`` differ, None
             where those of the first lane are meant for all.
         solver: begins anew at each scale.
+        statistic: what is meant by style, in all lanes.
         should_stop: see ``solve.loop.optimise``; asked between scales too.
         began: ``time.perf_counter()`` value that times count from.
         **options: of ``solve.lanes.optimise_lanes``: ``minutes``, ``devices``, ...
@@ -80,10 +84,10 @@ def sweep(
         # A lane that ended at a coarser scale has no start here.
         going = list(starts)
         problems, axes = _problems(
-            [lanes[n] for n in going], index, extract, params_axes
+            [lanes[n] for n in going], index, extract, statistic, params_axes
         )
         records = optimise_lanes(
-            Objective(extract),
+            Objective(extract, statistic),
             problems,
             solver,
             jnp.stack([starts.pop(number) for number in going]),
@@ -124,13 +128,15 @@ def _own_layers(record: Record, scale: Scale) -> Record:
 
 
 def _problems(
-    lanes: Sequence[Lane], index: int, extract: Extract, params_axes
+    lanes: Sequence[Lane], index: int, extract: Extract, statistic, params_axes
 ) -> tuple[Problem, Problem]:
     """What the lanes' objectives need at a scale, stacked; and the axes of it."""
     scales = [lane.scales[index] for lane in lanes]
     content_layers = _union(scale.weights.content for scale in scales)
     style_layers = _union(scale.weights.style for scale in scales)
-    content, style = _targets(lanes, scales, extract, content_layers, style_layers)
+    content, style = _targets(
+        lanes, scales, extract, statistic, content_layers, style_layers
+    )
     weights = [_over(s.weights, content_layers, style_layers) for s in scales]
     params = jax.tree.map(
         lambda axis, *own: own[0] if axis is None else _stacked(own),
@@ -153,35 +159,55 @@ def _targets(
     lanes: Sequence[Lane],
     scales: Sequence[Scale],
     extract: Extract,
+    statistic: Statistic,
     content_layers: tuple[str, ...],
     style_layers: tuple[str, ...],
 ) -> tuple[list, list]:
     """Content and style targets of each lane; computed once for equal pictures."""
     contents: dict[tuple[int, int], Any] = {}
-    styles: dict[tuple[int, int], Any] = {}
+    styles: dict[tuple, Any] = {}
 
     def make(lane, scale, content=(), style=()) -> Targets:
         return make_targets(
             extract,
             lane.params,
             content=scale.content,
-            style=scale.style,
+            styles=_in_part(scale.styles, set(style) - set(scale.weights.style)),
             content_layers=content,
             style_layers=style,
+            statistic=statistic,
         )
+
+    def style_key(lane, scale) -> tuple:
+        each = ((id(one.picture), one.weight, one.layers) for one in scale.styles)
+        # Where a style lacks layers, targets are made up for those that the lane does
+        # not look at: see ``_in_part``.
+        whole = all(one.layers is None for one in scale.styles)
+        own = () if whole else tuple(scale.weights.style)
+        return *each, own, id(lane.params)
 
     for lane, scale in zip(lanes, scales, strict=True):
         key = id(scale.content), id(lane.params)
         if key not in contents:
             contents[key] = make(lane, scale, content=content_layers).content
-        key = id(scale.style), id(lane.params)
+        key = style_key(lane, scale)
         if key not in styles:
             styles[key] = make(lane, scale, style=style_layers).style
     pairs = list(zip(lanes, scales, strict=True))
     return (
         [contents[id(scale.content), id(lane.params)] for lane, scale in pairs],
-        [styles[id(scale.style), id(lane.params)] for lane, scale in pairs],
+        [styles[style_key(lane, scale)] for lane, scale in pairs],
     )
+
+
+def _in_part(styles: Sequence[Style], layers: set[str]) -> list[Style]:
+    """The styles with a part in these layers too, where a lane's weight is zero."""
+    return [
+        style
+        if style.layers is None
+        else style._replace(layers=(*style.layers, *layers))
+        for style in styles
+    ]
 
 
 def _union(layers: Iterable[Iterable[str]]) -> tuple[str, ...]:

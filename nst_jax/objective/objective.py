@@ -1,11 +1,13 @@
 """The objective: one pure function of the picture, everything else traced.
 
 ``L = alpha * sum_l w_l content_loss(F_l, P_l)
-    + beta  * sum_l v_l style_loss(G_l, A_l)
+    + beta  * sum_l v_l distance(D_l, T_l)
     + tv    * total_variation(x)``
 
-(Gatys et al. 2016, eq. 7, in the means of ``losses``.) Weights, targets and the
-network's parameters are arguments, so that changing them compiles nothing anew and
+(Gatys et al. 2016, eq. 7, in the means of ``losses``.) D_l describes the response of a
+style layer and T_l is the style's own description: with the papers' Gram matrices the
+distance is ``style_loss(G_l, A_l)``; ``statistics`` has others. Weights, targets and
+the network's parameters are arguments, so that changing them compiles nothing anew and
 ``jax.vmap`` can sweep any of them.
 """
 
@@ -14,12 +16,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from nst_jax.objective.losses import (
-    content_loss,
-    gram_matrix,
-    style_loss,
-    total_variation,
-)
+from nst_jax.objective.losses import content_loss, total_variation
+from nst_jax.objective.statistics.base import Statistic
+from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Targets
 from nst_jax.types import Features, Image, LossTerms, Params, Scalar
 
@@ -47,11 +46,16 @@ class Problem(NamedTuple):
 class Objective(NamedTuple):
     """``objective(picture, problem) -> (total, LossTerms)``.
 
-    Holds only ``extract`` (a hashable callable such as ``features.vgg.Network``), so
-    that a compiled program is found again for the next picture.
+    Holds only what is hashable by value, so that a compiled program is found again for
+    the next picture.
+
+    Attributes:
+        extract: a hashable callable such as ``features.vgg.Network``.
+        statistic: what is meant by style.
     """
 
     extract: Extract
+    statistic: Statistic = GramMatrix()
 
     def __call__(self, picture: Image, problem: Problem) -> tuple[Scalar, LossTerms]:
         """The objective of ``picture`` (h, w, 3), and its parts for the record.
@@ -68,8 +72,11 @@ class Objective(NamedTuple):
             layer: content_loss(features[layer], target)
             for layer, target in targets.content.items()
         }
+        views = self.statistic.views({name: features[name] for name in targets.style})
         style = {
-            layer: style_loss(gram_matrix(features[layer]), target)
+            layer: self.statistic.distance(
+                self.statistic.describe(views[layer]), target
+            )
             for layer, target in targets.style.items()
         }
         return _combine(content, style, total_variation(picture), weights)

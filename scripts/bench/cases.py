@@ -18,7 +18,7 @@ from nst_jax.features.vgg import device_params, network_of
 from nst_jax.features.weights import Weights, read
 from nst_jax.objective.objective import Objective, Problem, loss_weights
 from nst_jax.objective.presets import STYLE_LAYERS
-from nst_jax.objective.targets import make_targets
+from nst_jax.objective.targets import Style, make_targets
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.loop import LONGEST_CHUNK, _chunk
 
@@ -91,7 +91,7 @@ def make_case(spec: Spec) -> Case:
         network,
         params,
         content=content,
-        style=style,
+        styles=(Style(style),),
         content_layers=("conv4_2",),
         style_layers=STYLE_LAYERS,
     )

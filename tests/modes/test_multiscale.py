@@ -12,6 +12,7 @@ from nst_jax.images.resize import resize
 from nst_jax.modes.multiscale import Scale, enlarged, multiscale
 from nst_jax.modes.single import single
 from nst_jax.objective.objective import loss_weights
+from nst_jax.objective.targets import Style
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.loop import Outcome, Resume
 
@@ -45,7 +46,7 @@ def scales():
     return [
         Scale(
             jnp.asarray(resize(content, *size)),
-            jnp.asarray(resize(style, *size)),
+            (Style(jnp.asarray(resize(style, *size))),),
             weights(),
             count,
         )
@@ -120,7 +121,7 @@ def test_with_one_scale_it_is_exactly_single(network, scales, start):
     one = list(multiscale([first], start, **options))
     two = list(
         single(
-            first.content, first.style, start, weights=first.weights,
+            first.content, first.styles, start, weights=first.weights,
             iterations=first.iterations, **options,
         )
     )  # fmt: skip
@@ -141,7 +142,7 @@ def test_each_scale_runs_on_its_own_targets_from_the_scale_before(
     for index, scale in enumerate(scales):
         records = list(
             single(
-                scale.content, scale.style, picture, weights=scale.weights,
+                scale.content, scale.styles, picture, weights=scale.weights,
                 iterations=scale.iterations, **network,
             )
         )  # fmt: skip

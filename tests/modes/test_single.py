@@ -8,6 +8,7 @@ from nst_jax.features.rescale import floored, mean_activations, rescale
 from nst_jax.features.vgg import device_params, network_of
 from nst_jax.modes.single import single
 from nst_jax.objective.objective import loss_weights
+from nst_jax.objective.targets import Style
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 
@@ -36,8 +37,8 @@ def run(setting, *, alpha, beta, layer="conv2_2", solver=LBFGS(10), **options): 
     )
     return list(
         single(
-            content, style, start, extract=network, params=params, weights=weights,
-            solver=solver, **{"iterations": 60, **options},
+            content, (Style(style),), start, extract=network, params=params,
+            weights=weights, solver=solver, **{"iterations": 60, **options},
         )
     )  # fmt: skip
 

@@ -18,6 +18,8 @@ from nst_jax.modes import sweep as module
 from nst_jax.modes.multiscale import Scale, multiscale
 from nst_jax.modes.sweep import Lane, sweep
 from nst_jax.objective.objective import loss_weights
+from nst_jax.objective.statistics.gram import GramMatrix
+from nst_jax.objective.targets import Style
 from nst_jax.solve.lbfgs import LBFGS
 
 SIZES = ((16, 20), (32, 40))
@@ -62,7 +64,10 @@ def lane(pictures, params, *, content=0, style=1, seed=0, scales=1, **settings):
     sizes = list(zip(SIZES, ITERATIONS, strict=True))[-scales:]
     made = [
         Scale(
-            pictures[content, size], pictures[style, size], weights(**settings), count
+            pictures[content, size],
+            (Style(pictures[style, size]),),
+            weights(**settings),
+            count,
         )
         for size, count in sizes
     ]
@@ -126,7 +131,11 @@ def test_each_lane_is_the_lone_run(pictures, params, axis):
 
 
 def in_float64(tree):
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)
+    def wide(leaf):
+        # The weights of styles are plain numbers.
+        return jnp.asarray(leaf, jnp.float64) if hasattr(leaf, "dtype") else leaf
+
+    return jax.tree.map(wide, tree)
 
 
 def long_run(one):
@@ -182,18 +191,18 @@ def test_targets_are_computed_once_per_picture(pictures, params, monkeypatch):
         for content in (0, 1)
         for style in (1, 2, 3)
     ]
-    module._problems(lanes, 0, NETWORK, None)
+    module._problems(lanes, 0, NETWORK, GramMatrix(), None)
     assert sorted(made) == [("conv1_1", "conv2_1")] * 3 + [("conv2_1",)] * 2
 
 
 def test_lanes_of_one_content_share_its_responses(pictures, params):
     lanes = [lane(pictures, params, style=style) for style in (1, 2)]
-    problem, axes = module._problems(lanes, 0, NETWORK, None)
+    problem, axes = module._problems(lanes, 0, NETWORK, GramMatrix(), None)
     assert problem.targets.content["conv2_1"].shape == (16, 20, 16)
     assert problem.targets.style["conv2_1"].shape == (2, 16, 16)
     assert axes.targets == (None, 0)
     lanes = [lane(pictures, params, content=content) for content in (1, 2)]
-    problem, axes = module._problems(lanes, 0, NETWORK, None)
+    problem, axes = module._problems(lanes, 0, NETWORK, GramMatrix(), None)
     assert problem.targets.content["conv2_1"].shape == (2, 16, 20, 16)
     assert axes.targets == (0, 0)
 

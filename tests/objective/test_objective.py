@@ -5,8 +5,16 @@ import pytest
 
 from nst_jax.features.random_weights import random_weights
 from nst_jax.features.vgg import device_params, network_of
+from nst_jax.objective.losses import (
+    content_loss,
+    gram_matrix,
+    style_loss,
+    total_variation,
+)
 from nst_jax.objective.objective import Objective, Problem, loss_weights
-from nst_jax.objective.targets import Targets, make_targets
+from nst_jax.objective.statistics.gram import GramMatrix
+from nst_jax.objective.targets import Style, Targets, make_targets
+from nst_jax.types import LossTerms
 from tests.reference import losses as slow
 
 CONTENT, STYLE = {"conv2_2": 0.7, "conv1_2": 0.1}, {"conv1_1": 0.5, "conv2_1": 2.0}
@@ -25,7 +33,7 @@ def setting():
         network,
         params,
         content=content,
-        style=style,
+        styles=(Style(style),),
         content_layers=tuple(CONTENT),
         style_layers=tuple(STYLE),
     )
@@ -135,3 +143,97 @@ def test_layers_without_a_weight_are_refused(setting):
 def test_an_objective_is_found_again_by_jit(setting):
     network = setting[0]
     assert hash(Objective(network)) == hash(Objective(network._replace()))
+
+
+def test_the_plain_program_is_the_method_written_out(setting):
+    """Statistics, blends and guides that are not asked for cost nothing."""
+    network, params, targets, *_, picture = setting
+    args = problem(params, targets)
+
+    def written_out(picture, args):
+        weights, layers = args.weights, tuple(sorted({*CONTENT, *STYLE}))
+        features = network(args.params, picture, layers)
+        content = {
+            layer: content_loss(features[layer], p)
+            for layer, p in args.targets.content.items()
+        }
+        style = {
+            layer: style_loss(gram_matrix(features[layer]), a)
+            for layer, a in args.targets.style.items()
+        }
+        tv = total_variation(picture)
+        sums = []
+        for w, losses in ((weights.content, content), (weights.style, style)):
+            terms = [w[layer] * loss for layer, loss in losses.items()]
+            sums.append(sum(terms, jnp.zeros(())))
+        total = weights.alpha * sums[0] + weights.beta * sums[1] + weights.tv * tv
+        return total, LossTerms(total, *sums, tv, content, style)
+
+    def program(function):
+        gradient = jax.value_and_grad(function, has_aux=True)
+        return str(jax.make_jaxpr(gradient)(picture, args))
+
+    assert program(Objective(network)) == program(written_out)
+    assert program(Objective(network, Other())) != program(written_out)
+
+
+class Other(GramMatrix):
+    def distance(self, description, target):
+        return 2 * super().distance(description, target)
+
+
+def test_two_styles_are_blended_and_cost_nothing(setting):
+    network, params, one, content, style, picture = setting
+
+    def made(*styles):
+        return make_targets(
+            network, params, content=content, styles=styles,
+            content_layers=tuple(CONTENT), style_layers=tuple(STYLE),
+        )  # fmt: skip
+
+    other = content[::-1] ** 2
+    two = made(Style(style, 3.0), Style(other, 1.0, ("conv2_1",)))
+    np.testing.assert_array_equal(two.style["conv1_1"], one.style["conv1_1"])
+    others = made(Style(other)).style["conv2_1"]
+    expected = 0.75 * one.style["conv2_1"] + 0.25 * others
+    np.testing.assert_allclose(two.style["conv2_1"], expected, rtol=1e-6)
+    np.testing.assert_array_equal(
+        made(Style(style, 7.0)).style["conv1_1"], one.style["conv1_1"]
+    )
+    programs = {
+        str(jax.make_jaxpr(Objective(network))(picture, problem(params, targets)))
+        for targets in (one, two)
+    }
+    assert len(programs) == 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "layers", "message"),
+    [
+        ((1, -1), None, "must not be negative: -1"),
+        ((0, 0), None, "no style has a weight at the style layer conv1_1"),
+        ((0, 1), ("conv1_1",), "no style has a weight at the style layer conv2_1"),
+    ],
+)
+def test_blends_of_nothing_are_refused(setting, weights, layers, message):
+    network, params, _, content, style, _ = setting
+    styles = [Style(style, weight, layers) for weight in weights]
+    with pytest.raises(ValueError, match=message):
+        make_targets(
+            network, params, content=content, styles=styles,
+            content_layers=(), style_layers=tuple(STYLE),
+        )  # fmt: skip
+
+
+def test_a_guide_of_ones_changes_nothing():
+    rng = np.random.default_rng(0)
+    f = jnp.asarray(rng.random((6, 5, 4)), jnp.float32)
+    guide = jnp.asarray(rng.random((6, 5)), jnp.float32)
+    plain = GramMatrix().describe(f)
+    for value in (1.0, 0.3):
+        ours = GramMatrix().describe(f, jnp.full((6, 5), value))
+        np.testing.assert_allclose(ours, plain, rtol=1e-5)
+    t, flat = np.float64(guide).ravel() ** 2, np.float64(f).reshape(-1, 4)
+    expected = (flat * t[:, None]).T @ flat / t.sum()
+    np.testing.assert_allclose(GramMatrix().describe(f, guide), expected, rtol=1e-5)
+    assert not GramMatrix().describe(f, 0 * guide).any()

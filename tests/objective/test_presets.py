@@ -13,7 +13,7 @@ from nst_jax.features.random_weights import random_weights
 from nst_jax.features.vgg import device_params, network_of
 from nst_jax.objective.objective import Objective, Problem, loss_weights
 from nst_jax.objective.presets import PRESETS, STYLE_LAYERS, find_preset
-from nst_jax.objective.targets import make_targets
+from nst_jax.objective.targets import Style, make_targets
 from nst_jax.resolve import Layout, check_objective, resolve, wanted_layers
 from tests.reference import losses as slow
 
@@ -85,7 +85,7 @@ def test_presets_are_their_multiples(setting, name):
         network,
         params,
         content=content,
-        style=style,
+        styles=(Style(style),),
         content_layers=tuple(objective.content_layers),
         style_layers=tuple(objective.style_layers),
     )

@@ -13,7 +13,7 @@ from nst_jax.features.vgg import device_params, network_of, pool
 from nst_jax.objective.losses import total_variation
 from nst_jax.objective.objective import Objective, Problem, loss_weights
 from nst_jax.objective.presets import STYLE_LAYERS
-from nst_jax.objective.targets import make_targets
+from nst_jax.objective.targets import Style, make_targets
 from nst_jax.solve.lbfgs import LBFGS, jaxopt
 from nst_jax.solve.loop import _chunk, optimise
 from nst_jax.types import LossTerms
@@ -43,7 +43,7 @@ def golden_problem(golden):
         two_layers,
         params,
         content=jnp.asarray(golden["content"]),
-        style=jnp.asarray(golden["style"]),
+        styles=(Style(jnp.asarray(golden["style"])),),
         content_layers=("two",),
         style_layers=("one", "two"),
     )
@@ -300,7 +300,7 @@ def program():
         network,
         params,
         content=picture,
-        style=picture,
+        styles=(Style(picture),),
         content_layers=("conv4_2",),
         style_layers=STYLE_LAYERS,
     )
