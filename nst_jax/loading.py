@@ -1,6 +1,6 @@
 """The network that a config names: found, fetched if need be, read and checked."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from nst_jax.config import Config, changed
 from nst_jax.features import pretrained
-from nst_jax.features.layout import up_to_deepest
+from nst_jax.features.layout import layer_names, up_to_deepest
 from nst_jax.features.pretrained import EMBEDDED
 from nst_jax.features.random_weights import random_weights
 from nst_jax.features.rescale import floored, mean_activations
@@ -20,6 +20,7 @@ from nst_jax.resolve import (
     check_objective,
     check_scales,
     wanted_layers,
+    with_layers_there,
 )
 from nst_jax.types import Image, Params
 
@@ -48,10 +49,10 @@ class Loaded(NamedTuple):
 def load_network(
     config: Config,
     *,
-    layers: frozenset[str] = frozenset(),
+    others: Sequence[Config] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Loaded:
-    """The network that the config names, with the layers it asks for, and ``layers``.
+    """The network that the config names, with the layers that it and others ask for.
 
     Raises:
         ValueError: as ``load_weights``.
@@ -59,25 +60,24 @@ def load_network(
     """
     asked = config.network.weights
     config = changed(config, network={"weights": pretrained.choose(asked)})
-    weights = load_weights(config, layers=layers, progress=progress)
+    weights = load_weights(config, others=others, progress=progress)
     widths = {layer: a["bias"].shape[0] for layer, a in weights.params.items()}
     name = config.network.weights
-    return Loaded(
-        name,
-        weights,
-        Layout(layout_of(weights.params), widths),
-        EMBEDDED_NOTE if asked != name == EMBEDDED else None,
-    )
+    notes = [EMBEDDED_NOTE] if asked != name == EMBEDDED else []
+    notes += [with_layers_there(one, widths)[1] for one in (config, *others)]
+    note = "; ".join(dict.fromkeys(filter(None, notes)))
+    layout = Layout(layout_of(weights.params), widths)
+    return Loaded(name, weights, layout, note or None)
 
 
 def load_weights(
-    config: Config, *, layers: frozenset[str] = frozenset(), progress=None
+    config: Config, *, others: Sequence[Config] = (), progress=None
 ) -> Weights:
     """The weights that the config names, down to the deepest layer asked for.
 
     Args:
-        config: asks for some layers.
-        layers: more of them.
+        config: names them, and asks for some layers.
+        others: ask for layers, too.
         progress: called with bytes done and in all while weights are downloaded.
 
     Raises:
@@ -86,10 +86,15 @@ def load_weights(
     """
     check_objective(config)
     check_scales(config)
-    wanted, spec = wanted_layers(config) | layers, config.network.weights
+    spec = config.network.weights
+
+    def wanted(there) -> frozenset[str]:
+        configs = (with_layers_there(one, there)[0] for one in (config, *others))
+        return frozenset().union(*map(wanted_layers, configs))
+
     if spec == RANDOM:
         layout = config.network.name or "vgg19"
-        deepest = up_to_deepest(layout, wanted)[-1]
+        deepest = up_to_deepest(layout, wanted(layer_names(layout)))[-1]
         # Always the same network: seeds of a run are for its noise.
         return random_weights(layout, seed=0, deepest=deepest)
     _check_name(config)
@@ -100,7 +105,7 @@ def load_weights(
         raise ValueError(
             f"{path}: holds a {layout}, but network.name is {config.network.name}"
         )
-    running = up_to_deepest(layout, wanted)
+    running = up_to_deepest(layout, wanted(stored))
     if deeper := [layer for layer in running if layer not in stored]:
         raise ValueError(
             f"layer {deeper[-1]} is deeper than the weights file {path}, which ends "

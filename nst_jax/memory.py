@@ -30,6 +30,8 @@ ACCELERATOR = 500e6
 PARAMS = 4.5
 # Content, style and start, on the host and on the device: bytes per pixel.
 PICTURES = 60
+# A further style picture, on the host and on the device.
+STYLE_PICTURE = 24
 # L-BFGS or Adam within a step: bytes per pixel.
 STEP = 40
 # Of the largest layer: its gradient and the one that becomes it; more where blocks
@@ -55,6 +57,7 @@ class Work(NamedTuple):
         history: correction pairs of L-BFGS; None for Adam.
         pictures: bytes of the pictures as they were read, if they stay in memory.
         lanes: how many results are made at once.
+        more_styles: pixels of the style pictures besides the largest.
     """
 
     network: Network
@@ -64,6 +67,7 @@ class Work(NamedTuple):
     history: int | None
     pictures: int = 0
     lanes: int = 1
+    more_styles: int = 0
 
 
 class Plan(NamedTuple):
@@ -128,6 +132,7 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
         (PROCESS if platform == "cpu" else ACCELERATOR)
         + PARAMS * _params_bytes(work.network)
         + work.lanes * pixels * PICTURES
+        + work.more_styles * STYLE_PICTURE
         + (work.pictures if platform == "cpu" else 0)
     )
     preparing = FORWARD * largest * max(pixels, work.style[0] * work.style[1])
@@ -262,7 +267,8 @@ def _resized(work: Work, size: int) -> Work:
         (int(side[0] * factor) + 1, int(side[1] * factor) + 1)
         for side in (work.content, work.style)
     )
-    return work._replace(content=content, style=style)
+    more = int(work.more_styles * factor**2)
+    return work._replace(content=content, style=style, more_styles=more)
 
 
 def _size(size: int) -> str:

@@ -1,6 +1,7 @@
-"""From a config and two pictures to everything a mode needs."""
+"""From a config and pictures to everything a mode needs."""
 
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,13 +20,15 @@ from nst_jax.images.resize import (
     fit_area,
     fit_longer_side,
     resize,
-    size_for_area,
     size_for_longer_side,
 )
+from nst_jax.inputs import style_names, styles_of
 from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
 from nst_jax.modes.multiscale import Scale
 from nst_jax.objective.objective import LossWeights, loss_weights
+from nst_jax.objective.statistics.base import Statistic
+from nst_jax.objective.statistics.names import make_statistic
 from nst_jax.objective.targets import Style
 from nst_jax.resolve import (
     Layout,
@@ -33,11 +36,15 @@ from nst_jax.resolve import (
     iterations_of,
     resolve,
     wanted_layers,
+    with_layers_there,
 )
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
+from nst_jax.styles import Sides, area, check_style_layers, style_sides, weighted
 from nst_jax.types import Device, Image, Params
+
+Shape = tuple[int, ...]
 
 
 class Prepared(NamedTuple):
@@ -46,13 +53,14 @@ class Prepared(NamedTuple):
     Attributes:
         config: resolved.
         content: at the size of the run.
-        styles: at the content's area, in their own shapes.
+        styles: at the content's area times their scale, in their own shapes.
         start: of the shape of the first scale's content.
         alpha: the content's alpha channel at the size of the run, or None.
         network: without weights.
         params: rescaled if the config says so.
         scales: from coarse to fine; the last one is of the size of the run.
         solver: the solver.
+        statistic: what is meant by style.
         weights: where the network's weights come from (its arrays are in ``params``).
         note: a sentence for the user on the weights that were chosen, or None.
         memory: what the run will need, and what was chosen so that it fits.
@@ -67,6 +75,7 @@ class Prepared(NamedTuple):
     params: Params
     scales: tuple[Scale, ...]
     solver: Solver
+    statistic: Statistic
     weights: Weights
     note: str | None
     memory: Plan
@@ -76,14 +85,14 @@ class Pictures(NamedTuple):
     """What a run is made from, each at its own size; a start only if it is a file."""
 
     content: Picture
-    style: Picture
+    styles: tuple[Picture, ...]
     start: Picture | None = None
 
 
 def prepare(
     config: Config,
     content: Picture,
-    style: Picture,
+    styles: Sequence[Picture],
     start: Picture | None,
     *,
     device: Device | None = None,
@@ -94,7 +103,7 @@ def prepare(
     Args:
         config: as loaded.
         content: the content picture at its own size.
-        style: the style picture at its own size.
+        styles: the style pictures at their own sizes, as ``inputs.styles_of`` has them.
         start: the starting picture at its own size, if the config names a file.
         device: to run on; the default one if None.
         progress: called with bytes done and in all while weights are downloaded.
@@ -105,16 +114,18 @@ def prepare(
         ConnectionError: if weights must be downloaded and cannot be.
     """
     loaded = load_network(config, progress=progress)
-    pictures = Pictures(content, style, start)
-    config = resolve_with(config, loaded, content.pixels.shape, style.pixels.shape)
-    sides = sides_at(content.pixels.shape, style.pixels.shape, config.size)
+    pictures = Pictures(content, tuple(styles), start)
+    shapes = content.pixels.shape, [style.pixels.shape for style in styles]
+    config = resolve_with(config, loaded, *shapes)
+    own, others = sides_at(config, *shapes, config.size)
+    read = (content, *styles, *filter(None, [start]))
     work = work_with(
         config,
         loaded,
-        content=sides[:2],
-        style=sides[2:],
+        content=own,
+        styles=others,
         layers=wanted_layers(config),
-        pictures=sum(one.pixels.nbytes for one in pictures if one is not None),
+        pictures=sum(one.pixels.nbytes for one in read),
     )
     memory = plan_with(config, work, device or jax.devices()[0])
     prepared = prepare_with(config, loaded, pictures, Sizer(), memory)
@@ -132,7 +143,7 @@ def pictures_of(prepared: Prepared) -> tuple[Image, ...]:
 
 
 def resolve_with(
-    config: Config, loaded: Loaded, content: tuple[int, ...], style: tuple[int, ...]
+    config: Config, loaded: Loaded, content: Shape, styles: Sequence[Shape]
 ) -> Config:
     """The config resolved for pictures of these shapes (h, w, ...), each its own.
 
@@ -140,23 +151,28 @@ def resolve_with(
         ValueError: for whatever in the config does not fit, or if a picture is too
             small at one of the scales.
     """
+    config = with_layers_there(config, loaded.layout.widths)[0]
     config = changed(config, network={"weights": loaded.name})
-    sides = sides_at(content, style, config.size)
-    config = resolve(config, loaded.layout, *sides[:2], narrowest=min(sides))
+    own, others = sides_at(config, content, styles, config.size)
+    narrowest = min(min(sides) for sides in (own, *others))
+    config = resolve(config, loaded.layout, *own, narrowest=narrowest)
+    check_style_layers(config)
+    names, parts = style_names(config), styles_of(config)
     # From the full size down: what the full size lacks is not a scale's fault.
     for size, _ in reversed(list(sizes_of(config))):
-        sides = sides_at(content, style, size)
-        _check_side("content", sides[:2], loaded.layout, config, size)
-        _check_side("style", sides[2:], loaded.layout, config, size)
+        own, others = sides_at(config, content, styles, size)
+        _check_side("content", own, loaded.layout, config, size)
+        for name, part, sides in zip(names, parts, others, strict=True):
+            _check_side(name, sides, loaded.layout, config, size, scale=part.scale)
     return config
 
 
 def sides_at(
-    content: tuple[int, ...], style: tuple[int, ...], size: int
-) -> tuple[int, int, int, int]:
-    """Height and width of content and style picture at a size; see ``Sizer``."""
-    height, width = size_for_longer_side(content[0], content[1], size)
-    return height, width, *size_for_area(style[0], style[1], height * width)
+    config: Config, content: Shape, styles: Sequence[Shape], size: int
+) -> tuple[Sides, list[Sides]]:
+    """Height and width of content and style pictures at a size; see ``Sizer``."""
+    own = size_for_longer_side(content[0], content[1], size)
+    return own, style_sides(styles_of(config), styles, own)
 
 
 def work_with(
@@ -164,7 +180,7 @@ def work_with(
     loaded: Loaded,
     *,
     content: tuple[int, int],
-    style: tuple[int, int],
+    styles: Sequence[tuple[int, int]],
     layers: Collection[str],
     pictures: int,
     lanes: int = 1,
@@ -181,11 +197,12 @@ def work_with(
     return Work(
         network,
         content,
-        style,
+        max(styles, key=math.prod),
         tuple(layer for layer in network.layers if layer in layers),
         None if config.solver.name == "adam" else history,
         pictures,
         lanes,
+        sum(map(math.prod, styles)) - max(map(math.prod, styles)),
     )
 
 
@@ -213,15 +230,20 @@ def prepare_with(
         sizer: one for all runs whose arrays are to be shared.
         memory: of ``plan_with``.
     """
-    content, style, start = pictures
-    shapes = content.pixels.shape, style.pixels.shape
-    full = sides_at(*shapes, config.size)[:2]
+    content, styles, start = pictures
+    shape = content.pixels.shape
+    full = size_for_longer_side(shape[0], shape[1], config.size)
+    parts = styles_of(config)
     scales = []
     for size, iterations in sizes_of(config):
-        sides = sides_at(*shapes, size)[:2]
+        sides = size_for_longer_side(shape[0], shape[1], size)
         weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
-        pixels, painting = sizer.pair(content, style, size)
-        scales.append(Scale(pixels, (Style(painting),), weights, iterations))
+        sized = [
+            sizer.style(picture, area(part, math.prod(sides)))
+            for picture, part in zip(styles, parts, strict=True)
+        ]
+        own = sizer.content(content, size), weighted(config, sized)
+        scales.append(Scale(*own, weights, iterations))
     return Prepared(
         config,
         scales[-1].content,
@@ -232,6 +254,7 @@ def prepare_with(
         {},
         tuple(scales),
         _solver(config, memory.work.history),
+        _statistic(config),
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
@@ -241,20 +264,22 @@ def prepare_with(
 class Sizer:
     """Pictures at the sizes of the scales, as arrays on the device, each made once.
 
-    The content gets the longer side that is asked for, the style the content's area.
-    The style picture keeps its own shape, as in the authors' code; the paper says
-    "the same size".
+    The content gets the longer side that is asked for, a style the content's area times
+    the square of its scale. The style picture keeps its own shape, as in the authors'
+    code; the paper says "the same size".
     """
 
     def __init__(self) -> None:
         # The pictures are kept, too: an id is theirs only while they are there.
         self._known: dict[tuple, tuple[Picture, Image]] = {}
 
-    def pair(self, content: Picture, style: Picture, size: int) -> tuple[Image, Image]:
-        """Content with that longer side, and style with the content's area."""
-        pixels = self._once(content, size, fit_longer_side)
-        height, width = pixels.shape[:2]
-        return pixels, self._once(style, height * width, fit_area)
+    def content(self, picture: Picture, size: int) -> Image:
+        """A picture with that longer side."""
+        return self._once(picture, size, fit_longer_side)
+
+    def style(self, picture: Picture, pixels: int) -> Image:
+        """A picture with that area."""
+        return self._once(picture, pixels, fit_area)
 
     def _once(self, picture: Picture, size: int, fit) -> Image:
         key = id(picture), size, fit
@@ -270,7 +295,13 @@ def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
 
 
 def _check_side(
-    name: str, shape: tuple[int, ...], layout: Layout, config: Config, size: int
+    name: str,
+    shape: Sides,
+    layout: Layout,
+    config: Config,
+    size: int,
+    *,
+    scale: float = 1.0,
 ) -> None:
     """Refuse a picture of which nothing would be left at the deepest layer."""
     deepest = up_to_deepest(layout.name, wanted_layers(config))[-1]
@@ -282,9 +313,11 @@ def _check_side(
         of_scales = size != config.size
         raise ValueError(
             f"the {name} picture is {width} x {height} at "
-            f"{f'scale {size} of scales' if of_scales else f'size {size}'}; "
+            f"{f'scale {size} of scales' if of_scales else f'size {size}'}"
+            f"{f' and style scale {scale:g}' if scale != 1 else ''}; "
             f"{deepest} needs at least {least} pixels on each side: choose "
             f"{'a larger first scale' if of_scales else 'a larger size'}"
+            f"{' or style scale' if scale < 1 else ''}"
         )
 
 
@@ -312,6 +345,14 @@ def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
         content=objective.content_layers,
         style=objective.style_layers,
     )
+
+
+def _statistic(config: Config) -> Statistic:
+    objective = config.objective
+    layers = objective.style_layers or ()
+    in_order = up_to_deepest(config.network.name or "vgg19", frozenset(layers))
+    chosen = tuple(layer for layer in in_order if layer in layers)
+    return make_statistic(objective.style_loss or "gram", layers=chosen)
 
 
 def _solver(config: Config, history: int | None) -> Solver:

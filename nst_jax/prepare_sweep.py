@@ -17,6 +17,7 @@ from nst_jax.config import Config
 from nst_jax.features.rescale import RescaledTaps, TapParams, rescale
 from nst_jax.features.vgg import device_params
 from nst_jax.images.io import Picture, load
+from nst_jax.inputs import expand_home, picture_files, style_names
 from nst_jax.loading import Loaded, has_mu, load_network, unit_mu
 from nst_jax.memory import FLOAT, Plan, Work
 from nst_jax.modes import sweep as mode
@@ -33,14 +34,7 @@ from nst_jax.prepare import (
     sizes_of,
     work_with,
 )
-from nst_jax.resolve import (
-    check_objective,
-    check_scales,
-    expand_home,
-    is_start_file,
-    iterations_of,
-    wanted_layers,
-)
+from nst_jax.resolve import check_objective, check_scales, iterations_of, wanted_layers
 from nst_jax.solve.lanes import LaneRecord
 from nst_jax.sources import check_start
 from nst_jax.sweep_spec.groups import Group
@@ -55,16 +49,19 @@ class LaneShape(NamedTuple):
 
     Attributes:
         lanes: in the order of the sweep.
+        config: of one of them, resolved.
         contents: height and width of the result at each scale, from coarse to fine.
-        style: height and width of the largest style picture at the full size.
+        styles: height and width of the style pictures at the full size, of the lane
+            where they are largest.
         iterations: at each scale.
         layers: that have targets in any lane.
         pictures: file -> bytes of the picture as it is read.
     """
 
     lanes: tuple[Lane, ...]
+    config: Config
     contents: tuple[tuple[int, int], ...]
-    style: tuple[int, int]
+    styles: tuple[tuple[int, int], ...]
     iterations: tuple[int, ...]
     layers: frozenset[str]
     pictures: dict[str, int]
@@ -119,8 +116,9 @@ def plan_shapes(
         with naming(lane):
             check_objective(lane.config)
             check_scales(lane.config)
-    layers = frozenset().union(*(wanted_layers(lane.config) for lane in lanes))
-    loaded = load_network(lanes[0].config, layers=layers, progress=progress)
+    loaded = load_network(
+        lanes[0].config, others=[lane.config for lane in lanes[1:]], progress=progress
+    )
     pictures = _picture_shapes(lanes)
     found: dict[tuple, list[LaneShape]] = {}
     for lane in lanes:
@@ -132,12 +130,15 @@ def plan_shapes(
 
 def _shape(lane: Lane, loaded: Loaded, pictures: Mapping[str, Shape]) -> LaneShape:
     files = _files(lane.config)
-    content, style = pictures[files["content"]], pictures[files["style"]]
-    config = resolve_with(lane.config, loaded, content, style)
+    content = pictures[files["content"]]
+    styles = [pictures[files[name]] for name in style_names(lane.config)]
+    config = resolve_with(lane.config, loaded, content, styles)
+    sides = [sides_at(config, content, styles, size) for size, _ in sizes_of(config)]
     return LaneShape(
         (lane,),
-        tuple(sides_at(content, style, size)[:2] for size, _ in sizes_of(config)),
-        sides_at(content, style, config.size)[2:],
+        config,
+        tuple(own for own, _ in sides),
+        tuple(sides[-1][1]),
         iterations_of(config),
         wanted_layers(config),
         {file: FLOAT * math.prod(pictures[file]) for file in files.values()},
@@ -148,7 +149,10 @@ def _together(shapes: Sequence[LaneShape]) -> LaneShape:
     """Lanes of one shape as one."""
     return shapes[0]._replace(
         lanes=tuple(lane for shape in shapes for lane in shape.lanes),
-        style=max((shape.style for shape in shapes), key=math.prod),
+        styles=max(
+            (shape.styles for shape in shapes),
+            key=lambda styles: sum(map(math.prod, styles)),
+        ),
         layers=frozenset().union(*(shape.layers for shape in shapes)),
         pictures={file: n for s in shapes for file, n in s.pictures.items()},
     )
@@ -168,13 +172,11 @@ def split(shape: LaneShape, most: int) -> list[LaneShape]:
 
 
 def _work(loaded: Loaded, shape: LaneShape, lanes: int) -> Work:
-    config = shape.lanes[0].config
-    config = resolve_with(config, loaded, shape.contents[-1], shape.style)
     return work_with(
-        config,
+        shape.config,
         loaded,
         content=shape.contents[-1],
-        style=shape.style,
+        styles=shape.styles,
         layers=shape.layers,
         pictures=sum(shape.pictures.values()),
         lanes=lanes,
@@ -193,14 +195,9 @@ def _picture_shapes(lanes: Sequence[Lane]) -> dict[str, Shape]:
 
 
 def _files(config: Config) -> dict[str, str]:
-    files = {"content": config.content, "style": config.style}
-    if config.start is not None and is_start_file(config.start):
+    if config.start is not None:
         check_start(config.start)
-        files["start"] = config.start
-    for name, file in files.items():
-        if file is None:
-            raise ValueError(f"no {name} picture: give --{name} FILE")
-    return files  # pyright: ignore[reportReturnType]
+    return picture_files(config)
 
 
 @contextmanager
@@ -251,9 +248,13 @@ def _prepare_batch(
             for file in files.values():
                 if file not in pictures:
                     pictures[file] = load(file)
-            own = Pictures(**{name: pictures[file] for name, file in files.items()})
-            shapes = own.content.pixels.shape, own.style.pixels.shape
-            config = resolve_with(lane.config, loaded, *shapes)
+            own = Pictures(
+                pictures[files["content"]],
+                tuple(pictures[files[name]] for name in style_names(lane.config)),
+                pictures[files["start"]] if "start" in files else None,
+            )
+            shapes = [style.pixels.shape for style in own.styles]
+            config = resolve_with(lane.config, loaded, own.content.pixels.shape, shapes)
             prepared.append(prepare_with(config, loaded, own, sizer, memory))
     return _with_params(tuple(lanes), prepared, loaded, params)
 
@@ -318,6 +319,7 @@ def run(
         extract=batch.extract,
         params_axes=batch.params_axes,
         solver=first.solver,
+        statistic=first.statistic,
         minutes=limits.minutes,
         tolerance=limits.tolerance,
         window=limits.window,

@@ -5,9 +5,8 @@ printed sums of the paper, 1 / N^2 of the peers), which is why this happens at r
 time. The resolved config holds plain numbers and gives the same run again.
 """
 
-import os
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from nst_jax.config import (
@@ -16,12 +15,14 @@ from nst_jax.config import (
     Layers,
     ObjectiveConfig,
     changed,
-    to_yaml,
 )
-from nst_jax.features.layout import BLOCK_CHANNELS, block, up_to_deepest
-from nst_jax.features.pretrained import AUTO, EMBEDDED, PRETRAINED
-from nst_jax.images.initial import STARTS
-from nst_jax.objective.presets import find_preset
+from nst_jax.features.layout import BLOCK_CHANNELS, block, layer_names, up_to_deepest
+from nst_jax.objective.presets import (
+    ALL_LAYERS,
+    check_style_loss,
+    find_preset,
+    layer_scheme,
+)
 
 RANDOM = "random"  # network.weights: a network of random filters
 # scales: auto and sqrt2 go down to this longer side, and to so many positions at the
@@ -55,6 +56,31 @@ def wanted_layers(config: Config) -> frozenset[str]:
     return frozenset(content) | frozenset(style)
 
 
+def with_layers_there(config: Config, there: Collection[str]) -> tuple[Config, str]:
+    """The config of a preset that wants all style layers, with those of a network.
+
+    Args:
+        config: as loaded.
+        there: layers of the weights.
+
+    Returns:
+        The config, and a sentence for the user: empty where nothing was left out.
+    """
+    preset, given = find_preset(config.objective.preset), config.objective
+    missing = [layer for layer in ALL_LAYERS if layer not in there]
+    wants_all = given.style_layers is None and preset.style_layers == ALL_LAYERS
+    if not wants_all or not missing:
+        return config, ""
+    layers = tuple(layer for layer in ALL_LAYERS if layer in there)
+    scheme = _first(given.layer_weights, preset.layer_weights)
+    changes = {"style_layers": layers, "layer_weights": scheme}
+    left_out = f"{missing[0]} to {missing[-1]}" if missing[1:] else missing[0]
+    return changed(config, objective=changes), (
+        f"preset {given.preset}: {len(layers)} of its {len(ALL_LAYERS)} style layers; "
+        f"the weights lack {left_out}"
+    )
+
+
 def check_objective(config: Config) -> None:
     """Refuse an unknown preset or layer, and weights of which nothing is left.
 
@@ -64,8 +90,17 @@ def check_objective(config: Config) -> None:
         ValueError: as it says.
     """
     preset, given = find_preset(config.objective.preset), config.objective
+    if given.style_loss is not None:
+        check_style_loss(given.style_loss)
+    if given.layer_weights and isinstance(given.style_layers, dict):
+        raise ValueError(
+            f"objective.layer_weights is {given.layer_weights}, but style_layers have "
+            "weights already: give the layers as a list, as [conv1_1, conv2_1]"
+        )
     # vgg19 has all the layers that vgg16 has.
-    up_to_deepest(config.network.name or "vgg19", wanted_layers(config))
+    layout = config.network.name or "vgg19"
+    there = with_layers_there(config, layer_names(layout))[0]
+    up_to_deepest(layout, wanted_layers(there))
 
     def counts(factor: float, layers) -> bool:
         return factor > 0 and any(
@@ -151,14 +186,27 @@ def resolve(
     def style_weight(layer: str, count: int) -> float:
         return preset.style_weight(layout.shape(layer, height, width), count)
 
+    def channels(layers) -> dict[str, int]:
+        in_order = up_to_deepest(layout.name, frozenset(layers))
+        chosen = [layer for layer in in_order if layer in layers]
+        return {layer: layout.shape(layer, height, width)[2] for layer in chosen}
+
+    style_layers = _first(given.style_layers, preset.style_layers)
+    scheme = given.layer_weights
+    if scheme is None and given.style_layers is None:
+        scheme = preset.layer_weights
     objective = {
+        "style_loss": _first(given.style_loss, preset.style_loss),
+        "layer_weights": None,  # they are worked out
         "alpha": _first(given.alpha, preset.alpha),
         "beta": _first(given.beta, preset.beta),
         "tv": _first(given.tv, preset.tv(height, width)),
         "content_layers": _weights(
             given.content_layers, preset.content_layers, content_weight
         ),
-        "style_layers": _weights(given.style_layers, preset.style_layers, style_weight),
+        "style_layers": _weights(given.style_layers, preset.style_layers, style_weight)
+        if scheme is None
+        else layer_scheme(scheme, channels(style_layers)),
     }
     network = {
         "name": layout.name,
@@ -265,77 +313,3 @@ def _weights(given: Layers | None, layers, weight) -> dict[str, float]:
     if given is not None:
         return {layer: 1 / len(given) for layer in given}
     return {layer: weight(layer, len(layers)) for layer in layers}
-
-
-def is_start_file(start: str) -> bool:
-    """Whether ``start`` names a file rather than one of ``STARTS``."""
-    return start not in STARTS
-
-
-def expand_home(config: Config) -> Config:
-    """The config with ``~`` in the paths of inputs replaced."""
-
-    def expanded(path: str | None) -> str | None:
-        return None if path is None else os.path.expanduser(path)
-
-    weights = os.path.expanduser(config.network.weights)
-    return replace(
-        config,
-        content=expanded(config.content),
-        style=expanded(config.style),
-        start=expanded(config.start),
-        network=replace(config.network, weights=weights),
-    )
-
-
-def input_files(config: Config) -> list[str]:
-    """Paths of the files that a run reads."""
-    start, weights = config.start, config.network.weights
-    files = [config.content, config.style]
-    files.append(start if start and is_start_file(start) else None)
-    files.append(None if is_weights_name(weights) else weights)
-    return [path for path in files if path is not None]
-
-
-def is_weights_name(weights: str) -> bool:
-    """Whether ``network.weights`` is a name rather than a file."""
-    return weights in (RANDOM, AUTO, EMBEDDED, *PRETRAINED)
-
-
-def repeatable(config: Config) -> Config:
-    """Absolute input paths and no output folder: it runs from anywhere."""
-
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).resolve())
-
-    weights, start = config.network.weights, config.start
-    return replace(
-        config,
-        content=absolute(config.content),
-        style=absolute(config.style),
-        start=absolute(start) if start and is_start_file(start) else start,
-        network=replace(
-            config.network,
-            weights=weights if is_weights_name(weights) else absolute(weights),
-        ),
-        output=replace(config.output, dir=None),
-    )
-
-
-def settings_text(config: Config) -> str:
-    """The config as YAML for a picture's metadata, without this machine's folders."""
-
-    def name(path: str | None) -> str | None:
-        return None if path is None else Path(path).name
-
-    network = replace(config.network, weights=name(config.network.weights))
-    return to_yaml(
-        replace(
-            config,
-            content=name(config.content),
-            style=name(config.style),
-            start=name(config.start),
-            network=network,
-            output=replace(config.output, dir=None),
-        )
-    )

@@ -13,9 +13,9 @@ from PIL import Image
 
 from nst_jax.config import Config
 from nst_jax.images.io import save, to_uint8
+from nst_jax.inputs import is_start_file, settings_text, style_names
 from nst_jax.outputs import manifest as manifests
 from nst_jax.prepare import Prepared
-from nst_jax.resolve import is_start_file, settings_text
 from nst_jax.solve.loop import Outcome, Record
 from nst_jax.types import Device
 
@@ -84,12 +84,13 @@ def result_of(
 
 def inputs_of(prepared: Prepared) -> dict[str, Any]:
     """The pictures that were read, before anybody changes them."""
-    config = prepared.config
-    shapes = {
-        "content": prepared.content.shape,
-        "style": prepared.styles[0].picture.shape,
-    }
-    files = {"content": config.content, "style": config.style}
+    config, names = prepared.config, style_names(prepared.config)
+    shapes = {"content": prepared.content.shape}
+    files: dict[str, str | None] = {"content": config.content}
+    for name, style in zip(names, prepared.styles, strict=True):
+        shapes[name], files[name] = style.picture.shape, config.style
+    for name, style in zip(names, config.styles or (), strict=False):
+        files[name] = style.picture
     if config.start and is_start_file(config.start):
         shapes["start"], files["start"] = prepared.start.shape, config.start
     return {name: manifests.input_entry(files[name], shapes[name]) for name in shapes}

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from nst_jax.config import Config, changed, from_tree
 from nst_jax.images.io import load
+from nst_jax.inputs import is_start_file, repeatable, style_names
 from nst_jax.outputs import checkpoint as checkpoints
 from nst_jax.outputs.checkpoint import Checkpoint, restore
 from nst_jax.outputs.progress import Quiet
 from nst_jax.outputs.run_folder import CONFIG, MANIFEST, RESULT, RESULTS
 from nst_jax.prepare import Prepared
-from nst_jax.resolve import is_start_file, iterations_of, repeatable
+from nst_jax.resolve import iterations_of
 from nst_jax.result import Result
 from nst_jax.solve.loop import Outcome, Resume
 from nst_jax.yamltext import parse_yaml
@@ -25,7 +26,7 @@ MAY_CHANGE = {
     "solver.checkpoint_seconds",
 }
 # Files may have moved: they are known by their hashes.
-BY_HASH = {"content": "content", "style": "style", "network.weights": "weights"}
+BY_HASH = {"content": "content", "network.weights": "weights"}
 
 
 class Earlier(NamedTuple):
@@ -132,11 +133,16 @@ def check_unchanged(
     by_hash = dict(BY_HASH)
     if is_start_file(str(old["start"])) and is_start_file(str(new["start"])):
         by_hash["start"] = "start"
+    for name in (*style_names(earlier.config), *style_names(config)):
+        by_hash["style" if name == "style" else f"styles, {name}"] = name
     for key, name in by_hash.items():
         if hashes.get(name) != earlier.hashes.get(name):
             was, now = (str(x.get(name))[:12] for x in (earlier.hashes, hashes))
             raise _changed(
-                earlier, key, f"{old[key]} (SHA-256 {was}...)", f"{new[key]} ({now}...)"
+                earlier,
+                key,
+                f"{old.get(key, '')} (SHA-256 {was}...)".strip(),
+                f"{new.get(key, '')} ({now}...)".strip(),
             )
     for key in new:
         if key in MAY_CHANGE or key in by_hash:
@@ -172,7 +178,10 @@ def _flat(record: Any, *, prefix: str = "") -> dict[str, Any]:
     found = {}
     for field in dataclasses.fields(record):
         value, key = getattr(record, field.name), f"{prefix}{field.name}"
-        if dataclasses.is_dataclass(value):
+        if key == "styles" and value is not None:
+            # Their pictures are known by their hashes.
+            found[key] = [(s.weight, s.scale, s.layers) for s in value]
+        elif dataclasses.is_dataclass(value):
             found |= _flat(value, prefix=f"{key}.")
         else:
             found[key] = value

@@ -13,9 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.config import Config, changed, to_yaml
+from nst_jax.config import Config, blended, changed, to_yaml
 from nst_jax.host import on_device, use_compile_cache
 from nst_jax.images.io import load
+from nst_jax.inputs import (
+    expand_home,
+    input_files,
+    picture_files,
+    repeatable,
+    settings_text,
+    styles_of,
+)
 from nst_jax.modes.multiscale import multiscale
 from nst_jax.outputs import checkpoint
 from nst_jax.outputs.checkpoint import Checkpoints
@@ -33,12 +41,6 @@ from nst_jax.outputs.run_folder import (
     snapshot_iterations,
 )
 from nst_jax.prepare import Prepared, prepare
-from nst_jax.resolve import (
-    expand_home,
-    input_files,
-    repeatable,
-    settings_text,
-)
 from nst_jax.result import Result, inputs_of, result_of
 from nst_jax.resume import (
     Earlier,
@@ -59,8 +61,10 @@ from nst_jax.tell import say_failures, say_headline, say_where
 
 def stylize(
     content: "str | PathLike | np.ndarray",
-    style: "str | PathLike | np.ndarray",
+    style: "str | PathLike | np.ndarray | Sequence",
     *,
+    style_weights: Sequence[float] | None = None,
+    style_scale: float = 1.0,
     start: str | PathLike | None = None,
     size: int = 512,
     scales: str | Sequence[int] | None = None,
@@ -85,7 +89,10 @@ def stylize(
 
     Args:
         content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1].
-        style: likewise.
+        style: likewise; or a list of several, which are blended.
+        style_weights: of several styles; only their ratios count.
+        style_scale: size of the styles, times the content's: larger ones have larger
+            strokes.
         start: "noise", "content", "style" or a file; None: as the preset says.
         size: longer side of the result in pixels.
         scales: longer sides from coarse to fine, "auto" or "sqrt2"; None: one scale.
@@ -112,10 +119,13 @@ def stylize(
         device=device,
         start=start,
         content=file_name(content),
-        style=file_name(style),
+        style_scale=style_scale,
+        **_style_keys(style, style_weights),
     )
     config = expand_home(config)
-    pictures = picture_of(content), picture_of(style), start_picture(config.start)
+    several = style if isinstance(style, list | tuple) else [style]
+    styles = [picture_of(one) for one in several]
+    pictures = picture_of(content), styles, start_picture(config.start)
     with (
         on_device(config.device) as device,
         use_compile_cache(config.compile_cache),
@@ -135,6 +145,16 @@ def stylize(
                 if on_record is not None:
                     on_record(kept[-1])
         return result_of(prepared, kept, inputs, device, began)
+
+
+def _style_keys(style, weights: Sequence[float] | None) -> dict[str, Any]:
+    """The keys ``style`` or ``styles`` for what a caller gave."""
+    if not isinstance(style, list | tuple):
+        if weights is None:
+            return {"style": file_name(style)}
+        style = [style]
+    files = [file_name(one) for one in style]
+    return {"styles": blended(files, weights, where="style_weights")}
 
 
 def run(
@@ -167,16 +187,14 @@ def run(
     began = time.perf_counter() if began is None else began
     reporter = reporter or Quiet()
     config = expand_home(config)
-    content, style = config.content, config.style
-    if content is None or style is None:
-        missing = "content" if content is None else "style"
-        raise ValueError(f"no {missing} picture: give --{missing} FILE")
+    files = picture_files(config)
     if resume:
         check_resume(config, overwrite)
     check_output(config.output.dir, size=config.size, overwrite=overwrite or resume)
     check_inputs_survive(config.output.dir, input_files(config))
-    pictures = load(content), load(style), start_picture(config.start)
-    for picture in filter(None, pictures):
+    styles = [load(str(style.picture)) for style in styles_of(config)]
+    pictures = load(files["content"]), styles, start_picture(config.start)
+    for picture in filter(None, [pictures[0], *styles, pictures[2]]):
         for note in picture.notes:
             reporter.say(f"note: {picture.name}: {note}")
     with (
@@ -290,6 +308,7 @@ def _solve(
         should_stop=lambda: stop.asked,
         keep_state=keep_state,
         began=began,
+        statistic=prepared.statistic,
         resume=going,
         totals=totals,
     )

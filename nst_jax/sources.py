@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nst_jax.images.initial import STARTS
 from nst_jax.images.io import Picture, from_array, load
-from nst_jax.resolve import is_start_file
+from nst_jax.inputs import is_start_file
 
 
 def check_start(start: str) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nst_jax.inputs import expand_home, picture_files, repeatable
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.manifest import file_sha256
 from nst_jax.outputs.sweep_folder import curve, lane_file
 from nst_jax.outputs.trace import TERMS
 from nst_jax.prepare_sweep import GroupPlan
-from nst_jax.resolve import expand_home, is_start_file, repeatable
 from nst_jax.solve.loop import Record
 from nst_jax.sweep_spec.keys import PATH_KEYS, get, holds, is_shared, keys
 from nst_jax.sweep_spec.section import MAY_CHANGE
@@ -95,9 +95,7 @@ def input_hashes(sweep: Sweep, groups: Sequence[GroupPlan]) -> dict[str, str | N
     files: dict[str, None] = {}
     for lane in sweep.lanes:
         config = repeatable(expand_home(lane.config))
-        start = config.start if config.start and is_start_file(config.start) else None
-        found = (config.content, config.style, start)
-        files |= dict.fromkeys(file for file in found if file is not None)
+        files |= dict.fromkeys(picture_files(config).values())
     hashes: dict[str, str | None] = {file: file_sha256(file) for file in files}
     weights = {group.loaded.weights.name: group.loaded.weights for group in groups}
     return hashes | {f"weights {name}": w.sha256 for name, w in weights.items()}
@@ -113,5 +111,9 @@ def digest(lane: Lane, hashes: Mapping[str, str | None]) -> str:
     }
     for key in PATH_KEYS:
         values[key] = hashes.get(values[key], values[key])
+    values["styles"] = [
+        [hashes[str(style.picture)], style.weight, style.scale, style.layers]
+        for style in config.styles or ()
+    ]
     text = json.dumps([values, lane.labels], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,13 +13,13 @@ from typing import Any
 from nst_jax import config as configs
 from nst_jax.config import Config, to_yaml
 from nst_jax.features import pretrained
+from nst_jax.inputs import expand_home, input_files, repeatable, settings_text
 from nst_jax.outputs import manifest as manifests
 from nst_jax.outputs import sweep_folder
 from nst_jax.outputs.files import FolderLock, check_output, claim_folder, write_text
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.run_folder import CONFIG
 from nst_jax.prepare import Prepared
-from nst_jax.resolve import expand_home, input_files, repeatable, settings_text
 from nst_jax.solve.loop import Outcome, Record
 from nst_jax.sweep_lanes import digest
 from nst_jax.sweep_plan import BatchPlan, SweepPlan

@@ -22,12 +22,13 @@ STAGES = (
     ("nst_jax.outputs",),
     (
         "nst_jax.resolve",
+        "nst_jax.inputs",
         "nst_jax.sweep_spec",
         "nst_jax.host",
         "nst_jax.memory",
         "nst_jax.signals",
     ),
-    ("nst_jax.sources", "nst_jax.loading"),
+    ("nst_jax.sources", "nst_jax.loading", "nst_jax.styles"),
     ("nst_jax.prepare",),
     ("nst_jax.prepare_sweep", "nst_jax.team"),
     ("nst_jax.sweep_plan", "nst_jax.sweep_scores"),
@@ -39,6 +40,7 @@ STAGES = (
     ("nst_jax.run",),
     ("nst_jax.sweep_run",),
     ("nst_jax.sweep_api", "nst_jax.sweep_cli"),
+    ("nst_jax.cli_keys",),
     ("nst_jax.cli",),
     ("nst_jax.__main__",),
 )
@@ -46,6 +48,8 @@ STAGES = (
 READ_CONFIG = (
     "config",
     "resolve",
+    "inputs",
+    "styles",
     "sweep_spec",
     "loading",
     "prepare",

@@ -32,7 +32,7 @@ def arrays(pictures):
 
 def prepared(config, arrays, **keys):
     content, style = arrays
-    return prepare(changed(config, **keys), content, style, None)
+    return prepare(changed(config, **keys), content, [style], None)
 
 
 def test_each_scale_has_its_pictures_and_iterations(config, arrays):

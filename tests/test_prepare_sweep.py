@@ -63,7 +63,7 @@ def batches_of(base, **axes):
 
 
 def alone(config):
-    ready = prepare(config, load(config.content), load(config.style), None)
+    ready = prepare(config, load(config.content), [load(config.style)], None)
     limits = ready.config.solver
     records = multiscale(
         ready.scales,

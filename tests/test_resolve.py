@@ -2,17 +2,14 @@ import numpy as np
 import pytest
 
 from nst_jax.config import Config, changed, load
+from nst_jax.inputs import expand_home, input_files, repeatable, settings_text
 from nst_jax.resolve import (
     Layout,
     at_scale,
     check_objective,
     check_scales,
-    expand_home,
-    input_files,
     iterations_of,
-    repeatable,
     resolve,
-    settings_text,
 )
 
 LAYOUT = Layout("vgg19", {"conv1_1": 4, "conv2_1": 8, "conv4_2": 32})

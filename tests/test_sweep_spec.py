@@ -519,7 +519,7 @@ def test_a_file_without_a_sweep(tmp_path, text):
             "objective.alfa: [1]",
             "unknown axis objective.alfa; did you mean objective.a",
         ),
-        ("zzz: [1]", "unknown axis zzz (known: content, style, size"),
+        ("zzz: [1]", "unknown axis zzz (known: content, style, style_scale"),
         (
             "objective: {alpha: [1]}",
             "unknown axis objective; write objective.preset, f",

@@ -15,8 +15,9 @@ from nst_jax.config.records import (
     OutputConfig,
     Scales,
     SolverConfig,
+    StyleConfig,
 )
-from nst_jax.config.tree import changed, from_tree, to_yaml
+from nst_jax.config.tree import blended, changed, from_tree, to_yaml
 
 __all__ = [
     "MOST_SCALES",
@@ -27,7 +28,9 @@ __all__ = [
     "OutputConfig",
     "Scales",
     "SolverConfig",
+    "StyleConfig",
     "absolute",
+    "blended",
     "changed",
     "from_tree",
     "load",

@@ -8,6 +8,7 @@ MOST_ITERATIONS = 10**6
 # Weights reach the device as float32, and are multiplied with losses there.
 WEIGHT_RANGE = (1e-30, 1e30)
 MOST_SCALES = 16
+STYLE_SCALES = (1 / 16, 16.0)
 
 
 def check_values(config: Config, where: str) -> None:
@@ -38,6 +39,7 @@ def check_values(config: Config, where: str) -> None:
                 f"{where}: solver.{key} must be above 0 and at most 1e9, not {value:g}"
             )
     _check_scales(config, where)
+    _check_styles(config, where)
     for key in ("alpha", "beta", "tv"):
         if (weight := getattr(objective, key)) is not None:
             check_weight(weight, f"{where}: objective.{key}")
@@ -57,6 +59,23 @@ def _check_scales(config: Config, where: str) -> None:
         raise ValueError(f"{where}: scales must be positive and grow, not {scales}")
     if iterations and not all(1 <= n <= MOST_ITERATIONS for n in iterations):
         raise ValueError(f"{where}: solver.scale_iterations must be from 1 up")
+
+
+def _check_styles(config: Config, where: str) -> None:
+    if config.style is not None and config.styles is not None:
+        raise ValueError(f"{where}: style and styles are given: give one of them")
+    styles = config.styles or ()
+    for number, style in enumerate(styles, start=1):
+        check_weight(style.weight, f"{where}: styles, style {number}: weight")
+    if styles and not any(style.weight for style in styles):
+        raise ValueError(f"{where}: styles: all weights are 0: give one of them more")
+    lowest, highest = STYLE_SCALES
+    for scale in (config.style_scale, *(style.scale for style in styles)):
+        if not lowest <= scale <= highest:
+            raise ValueError(
+                f"{where}: the scale of a style must be from {lowest:g} to "
+                f"{highest:g}, not {scale:g}"
+            )
 
 
 def check_weight(weight: float, where: str) -> None:

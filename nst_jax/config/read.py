@@ -123,6 +123,13 @@ def absolute(tree: dict, folder: Path) -> dict:
     tree = made(tree, "content")
     tree = made(tree, "style")
     tree = made(tree, "start", words=_STARTS)
+    if isinstance(tree.get("styles"), list):
+        styles = [
+            made(one, "picture") if isinstance(one, dict)
+            else made({"picture": one}, "picture")
+            for one in tree["styles"]
+        ]  # fmt: skip
+        tree = {**tree, "styles": styles}
     if isinstance(tree.get("network"), dict):
         network = made(tree["network"], "weights", files_only=True)
         tree = {**tree, "network": network}

@@ -8,6 +8,7 @@ from typing import Literal
 
 # A list of layers is averaged; a mapping layer: weight is used as given.
 Layers = tuple[str, ...] | dict[str, float]
+LayerWeights = Literal["equal", "per-channel", "geometric", "crowson"]
 # Longer sides from coarse to fine; "auto" halves the size again and again, "sqrt2"
 # divides it by the square root of 2.
 Scales = Literal["auto", "sqrt2"] | tuple[int, ...]
@@ -27,15 +28,28 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class StyleConfig:
+    """One of several styles."""
+
+    picture: str | None  # None: an array
+    weight: float = 1.0  # against those of the others; only ratios count
+    scale: float = 1.0  # times the content's size: larger ones have larger strokes
+    layers: tuple[str, ...] | None = None  # that it has a part in; None: all
+
+
+@dataclass(frozen=True)
 class ObjectiveConfig:
     """What is minimised. Keys that are given win over the preset."""
 
     preset: str = "gatys2016"
+    style_loss: str | None = None
     alpha: float | None = None
     beta: float | None = None
     tv: float | None = None
     content_layers: Layers | None = None
     style_layers: Layers | None = None
+    # weights of style layers that are given without any; None: averaged
+    layer_weights: LayerWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ class Config:
 
     content: str | None = None
     style: str | None = None
+    styles: tuple[StyleConfig, ...] | None = None  # several, instead of ``style``
+    style_scale: float = 1.0  # of all styles, times their own
     size: int = 512  # longer side of the result, in pixels
     seed: int = 0
     scales: Scales | None = None  # coarse to fine; None: one scale

@@ -3,12 +3,12 @@
 import dataclasses
 import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from nst_jax import fields
 from nst_jax.config.check import MOST_SCALES, check_values, check_weight
-from nst_jax.config.records import Config, Layers, Scales
+from nst_jax.config.records import Config, Layers, Scales, StyleConfig
 from nst_jax.yamltext import dump_yaml
 
 # Sections that other commands read from the same file.
@@ -24,6 +24,11 @@ def from_tree(
         ValueError: for unknown keys, wrong types and impossible values.
     """
     config = _replace(base if base is not None else Config(), tree, "", where)
+    # Of one style and several, what is given later counts.
+    given = [key for key in ("style", "styles") if tree.get(key) is not None]
+    if len(given) == 1:
+        other = "styles" if given == ["style"] else "style"
+        config = dataclasses.replace(config, **{other: None})
     check_values(config, where)
     return config
 
@@ -81,6 +86,11 @@ def _is_section(field: dataclasses.Field) -> bool:
 def _convert(value, hint, where: str):
     if hint == Layers | None:
         return None if value is None else _layers(value, where)
+    if hint == tuple[StyleConfig, ...] | None:
+        return None if value is None else _styles(value, where)
+    if hint == tuple[str, ...] | None:
+        layers = None if value is None else _layers(value, where)
+        return tuple(layers) if layers is not None else None
     if hint == Scales | None:
         words = Literal["auto", "sqrt2"] | None
         if value is None or isinstance(value, str):
@@ -89,6 +99,51 @@ def _convert(value, hint, where: str):
     if hint == tuple[int, ...] | None:
         return None if value is None else _whole_numbers(value, where)
     return fields.convert(value, hint, where=where)
+
+
+def _styles(value, where: str) -> tuple[StyleConfig, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(
+            f"{where}: expected pictures, as [{{picture: a.jpg, weight: 2}}, b.jpg], "
+            f"not {fields.kind(value)}"
+        )
+    return tuple(
+        item if isinstance(item, StyleConfig) else _style(item, f"{where}, style {n}")
+        for n, item in enumerate(value, start=1)
+    )
+
+
+def blended(
+    pictures: Sequence[str | None], weights: Sequence[float] | None, *, where: str
+) -> tuple[StyleConfig, ...]:
+    """Several styles and their weights; equal ones if there are none.
+
+    Raises:
+        ValueError: if there are more of one than of the other.
+    """
+    if not pictures:
+        raise ValueError(f"{where}: no style picture: give at least one")
+    weights = [1.0] * len(pictures) if weights is None else list(weights)
+    if len(weights) != len(pictures):
+        raise ValueError(
+            f"{where}: {_count(len(pictures), 'style')}, but "
+            f"{_count(len(weights), 'weight')}: give one weight for each style"
+        )
+    numbers = [fields.number(weight, float, where=where) for weight in weights]
+    pairs = zip(pictures, numbers, strict=True)
+    return tuple(StyleConfig(picture, weight) for picture, weight in pairs)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _style(value, where: str) -> StyleConfig:
+    tree = value if isinstance(value, Mapping) else {"picture": value}
+    if "picture" not in tree:
+        raise ValueError(f"{where}: picture is missing")
+    picture = fields.text(tree["picture"], where=f"{where}: picture")
+    return _replace(StyleConfig(picture), tree, "", where)
 
 
 def _whole_numbers(value, where: str) -> tuple[int, ...]:
@@ -130,4 +185,4 @@ def _plain(value):
         return {
             f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)
         }
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -15,10 +15,11 @@ from nst_jax import config as configs
 from nst_jax import fields
 from nst_jax.config import Config, from_tree
 from nst_jax.features.layout import up_to_deepest
-from nst_jax.objective.presets import find_preset
+from nst_jax.objective.presets import check_style_loss, find_preset
 from nst_jax.sweep_spec.keys import (
     KNOWN_LAYERS,
     LAYER_KEYS,
+    NO_AXIS,
     PATH_KEYS,
     find_key,
     get,
@@ -102,6 +103,11 @@ def read_axis(name: str, spec: Any, *, where: str) -> Values | Range:
     where = f"{where}: axis {name}"
     if is_shared(key):
         raise ValueError(f"{where}: {key} is the same for all lanes, not an axis")
+    if key in NO_AXIS:
+        raise ValueError(
+            f"{where}: several styles are the same for all lanes: vary style_scale or "
+            "style, or run a sweep for each"
+        )
     if isinstance(spec, Mapping):
         word, ends = next(iter(spec.items())) if len(spec) == 1 else (None, None)
         if word in ("uniform", "log_uniform"):
@@ -258,6 +264,8 @@ def check_names(config: Config, *, where: str) -> None:
     layers = frozenset(layer for group in given for layer in group or ())
     try:
         find_preset(objective.preset)
+        if objective.style_loss is not None:
+            check_style_loss(objective.style_loss)
         up_to_deepest(config.network.name or "vgg19", layers)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error

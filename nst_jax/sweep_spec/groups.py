@@ -21,6 +21,8 @@ from nst_jax.sweep_spec.spec import Lane, Sweep
 NUMBERS = (
     "content",
     "style",
+    "styles",
+    "style_scale",
     "start",
     "seed",
     "objective.preset",  # what it sets is looked at instead
@@ -29,6 +31,7 @@ NUMBERS = (
     "objective.tv",
     "objective.content_layers",
     "objective.style_layers",
+    "objective.layer_weights",
 )
 
 
@@ -48,7 +51,13 @@ class Group(NamedTuple):
 def shape_key(config: Config) -> tuple[tuple[str, Any], ...]:
     """All that a compiled program depends on, but for the shapes of the pictures."""
     preset, network = find_preset(config.objective.preset), config.network
+    style_loss = _first(config.objective.style_loss, preset.style_loss)
+    if style_loss == "gram-chain":
+        # Which layers are neighbours is part of the program.
+        layers = _first(config.objective.style_layers, preset.style_layers)
+        style_loss = style_loss, _in_order(set(layers))
     known = {
+        "objective.style_loss": style_loss,
         "network.pooling": network.pooling or preset.pooling,
         "network.rescale": (
             preset.rescale if network.rescale is None else network.rescale

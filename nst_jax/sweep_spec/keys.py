@@ -15,6 +15,8 @@ LAYER_KEYS = ("objective.content_layers", "objective.style_layers")
 PATH_KEYS = ("content", "style", "start", "network.weights")
 # Where and how the whole sweep runs: the same for all lanes.
 SHARED_KEYS = ("device", "compile_cache", "solver.checkpoint_seconds")
+# Of which a list is meant; its parts cannot be labelled.
+NO_AXIS = ("styles",)
 # It has all the layers that vgg16 has.
 KNOWN_LAYERS = layer_names("vgg19")
 
@@ -61,7 +63,7 @@ def find_key(name: str, *, where: str) -> str:
 
 
 def _hint(name: str) -> str:
-    known = [key for key in keys() if not is_shared(key)]
+    known = [key for key in keys() if not is_shared(key) and key not in NO_AXIS]
     if inside := [key for key in known if key.startswith(f"{name}.")]:
         return f"; write {inside[0]}, for example"
     last = {key.rpartition(".")[2]: None for key in known}
@@ -119,6 +121,8 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
         values: key -> value; no weights of single layers.
     """
     changes = {}
+    if values.get("style") is not None:
+        changes["styles"] = None  # of one and several, what is given later counts
     for key, value in nested(values).items():
         section = getattr(config, key)
         changes[key] = (

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_jax import fields
-from nst_jax.resolve import expand_home, is_start_file, is_weights_name, repeatable
+from nst_jax.inputs import expand_home, is_start_file, is_weights_name, repeatable
 from nst_jax.sweep_spec.axes import Axis
 from nst_jax.sweep_spec.keys import PATH_KEYS, get, is_shared, keys
 from nst_jax.sweep_spec.spec import Sweep

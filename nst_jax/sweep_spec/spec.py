@@ -165,7 +165,8 @@ def _layer_weights(config: Config, key: str, where: str) -> dict[str, float]:
     if layers is None:
         preset = find_preset(config.objective.preset)
         weight = name.replace("layers", "weight")
-        if getattr(preset, weight) is not Preset._field_defaults[weight]:
+        own = getattr(preset, weight) is not Preset._field_defaults[weight]
+        if own or (name == "style_layers" and preset.layer_weights):
             raise ValueError(
                 f"{where}: the layer weights of preset {config.objective.preset} "
                 f"depend on the network: give {key} before varying one of them"
