@@ -181,7 +181,7 @@ def _activation_bytes(network: Network, layers: tuple[str, ...]) -> float:
         else:
             kept += total
     gradients = GRADIENTS_REMAT if network.remat else GRADIENTS
-    padding = 0.5 if network.padding == "reflect" else 0.0
+    padding = 0.0 if network.padding == "zeros" else 0.5
     total = max(kept, again) + (gradients + padding) * max(sizes.values())
     return total * (BFLOAT16 if str(network.precision) == "bfloat16" else 1.0)
 

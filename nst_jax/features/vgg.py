@@ -27,7 +27,7 @@ from nst_jax.features.weights import (
 from nst_jax.types import Features, Image, Params
 
 Pooling = Literal["avg", "max"]
-Padding = Literal["zeros", "reflect"]
+Padding = Literal["zeros", "reflect", "circular"]
 Precision = Literal["default", "float32", "bfloat16"]
 
 
@@ -41,7 +41,8 @@ class Network(NamedTuple):
         widths: ``(layer, channels)`` for each layer that has weights, in order.
         pooling: "avg" or "max", 2 x 2, stride 2; an odd last row or column is
             dropped, as PyTorch does (Caffe rounds up).
-        padding: "zeros" (as trained) or "reflect" at the borders of every layer.
+        padding: "zeros" (as trained), "reflect", or "circular" (the opposite edge, for
+            pictures that are tiled) at the borders of every layer.
         precision: "default" lets the device use TF32 or bfloat16 inside
             convolutions, "float32" does not, "bfloat16" convolves bfloat16 arrays
             (half the memory; on the CPU: only where it is quicker, the arrays stay
@@ -146,7 +147,9 @@ class VGG(nn.Module):
         return nn.Conv(
             channels,
             (3, 3),
-            padding={"zeros": "SAME", "reflect": "REFLECT"}[self.network.padding],
+            padding={"zeros": "SAME", "reflect": "REFLECT", "circular": "CIRCULAR"}[
+                self.network.padding
+            ],
             dtype=jnp.bfloat16 if half and not on_cpu else None,
             # Stated here, so that the solver's own 'highest' does not reach in.
             precision={
@@ -219,7 +222,7 @@ def network_of(
     """
     for name, value, known in (
         ("pooling", pooling, ("avg", "max")),
-        ("padding", padding, ("zeros", "reflect")),
+        ("padding", padding, ("zeros", "reflect", "circular")),
         ("precision", precision, ("default", "float32", "bfloat16")),
     ):
         if value not in known:

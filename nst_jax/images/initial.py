@@ -41,7 +41,13 @@ def cover(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return scaled[top : top + height, left : left + width]
 
 
-def finer(picture: np.ndarray, content: np.ndarray, larger: np.ndarray) -> np.ndarray:
+def finer(
+    picture: np.ndarray,
+    content: np.ndarray,
+    larger: np.ndarray,
+    *,
+    circular: bool = False,
+) -> np.ndarray:
     """What a coarse scale made, as the start of a finer one.
 
     What the coarse scale changed of its content is enlarged and added to the content
@@ -52,9 +58,11 @@ def finer(picture: np.ndarray, content: np.ndarray, larger: np.ndarray) -> np.nd
         picture: ``(h, w, 3)``, of any range.
         content: of the coarse scale, ``(h, w, 3)``.
         larger: content of the finer scale, ``(h', w', 3)``.
+        circular: whether opposite edges of the picture are neighbours.
 
     Returns:
         float32 ``(h', w', 3)``, not clipped.
     """
     changed = np.asarray(picture, np.float32) - np.asarray(content, np.float32)
-    return np.asarray(larger, np.float32) + resample(changed, *larger.shape[:2])
+    changed = resample(changed, *larger.shape[:2], circular=circular)
+    return np.asarray(larger, np.float32) + changed

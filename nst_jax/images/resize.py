@@ -10,6 +10,8 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
+LANCZOS_SUPPORT = 3
+
 
 def size_for_longer_side(height: int, width: int, size: int) -> tuple[int, int]:
     """Height and width whose longer side is exactly ``size`` pixels.
@@ -70,10 +72,18 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(resample(pixels, height, width), 0.0, 1.0)
 
 
-def resample(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def resample(
+    pixels: np.ndarray, height: int, width: int, *, circular: bool = False
+) -> np.ndarray:
     """``resize`` for values of any range, such as a picture in the middle of a run.
 
     Its overshoot is kept, and so are values outside [0, 1].
+
+    Args:
+        pixels: float32 ``(h, w, 3)`` or ``(h, w)``.
+        height: rows of the result.
+        width: columns of the result.
+        circular: whether opposite edges are neighbours.
 
     Raises:
         TypeError: see ``resize``.
@@ -85,14 +95,25 @@ def resample(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         return pixels
     # Pillow filters float32 only one channel at a time.
     planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    # What the filter sees beyond the edges: its support, widened when shrinking.
+    above, left = (
+        _beyond(old, new) if circular else 0
+        for old, new in zip(pixels.shape, (height, width), strict=False)
+    )
+    planes = np.pad(planes, ((above, above), (left, left), (0, 0)), mode="wrap")
+    box = (left, above, left + pixels.shape[1], above + pixels.shape[0])
     resized = [
         Image.fromarray(np.ascontiguousarray(planes[..., channel])).resize(
-            (width, height), Image.Resampling.LANCZOS
+            (width, height), Image.Resampling.LANCZOS, box
         )
         for channel in range(planes.shape[-1])
     ]
     result = np.stack([np.asarray(plane) for plane in resized], axis=-1)
     return result[..., 0] if pixels.ndim == 2 else result
+
+
+def _beyond(old: int, new: int) -> int:
+    return math.ceil(LANCZOS_SUPPORT * max(old / new, 1)) + 1
 
 
 def fit_longer_side(pixels: np.ndarray, size: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from nst_jax.images.initial import finer
 from nst_jax.images.resize import resample
 from nst_jax.modes.single import single
 from nst_jax.objective.objective import Extract, LossWeights
+from nst_jax.objective.regions import Regions
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Style
@@ -35,12 +36,14 @@ class Scale(NamedTuple):
         styles: one picture (h', w', 3) in [0, 1], or several and their weights.
         weights: of the objective at this scale.
         iterations: steps after the evaluation of its start.
+        regions: of the content at this size, if each has a style of its own.
     """
 
     content: Image
     styles: tuple[Style, ...]
     weights: LossWeights
     iterations: int
+    regions: Regions | None = None
 
 
 def multiscale(
@@ -51,6 +54,7 @@ def multiscale(
     params: Params,
     solver: Solver,
     statistic: Statistic = GramMatrix(),  # noqa: B008
+    circular: bool = False,
     resume: Resume | None = None,
     pauses: frozenset[int] = frozenset(),
     should_stop: Callable[[], bool] = lambda: False,
@@ -70,6 +74,7 @@ def multiscale(
         params: see ``single``; of all scales.
         solver: begins anew at each scale.
         statistic: what is meant by style, at all scales.
+        circular: whether opposite edges of the picture are neighbours.
         resume: a record that was handed out, and the state after it: the run goes on
             with the record after it.
         pauses: iterations, numbered through, whose record must carry the picture.
@@ -108,6 +113,8 @@ def multiscale(
             weights=scale.weights,
             solver=solver,
             statistic=statistic,
+            regions=scale.regions,
+            circular=circular,
             iterations=scale.iterations,
             pauses=frozenset(pause - sums.iteration for pause in pauses),
             should_stop=should_stop,
@@ -122,15 +129,16 @@ def multiscale(
         known += sums.iteration
         for record in records:
             if record.outcome is None:
-                yield _handed_out(record, scales, pauses)
+                yield _handed_out(record, scales, pauses, circular)
             elif run_ends(record, scales, should_stop):
-                yield at_end(record, scales)
+                yield at_end(record, scales, circular=circular)
                 return
             else:
                 ended = record
                 if record.iteration >= known:
-                    yield _end_of_scale(record, scales, pauses, keep_state)
-        start = jnp.asarray(enlarged(ended.picture, scale, scales[index + 1]))
+                    yield _end_of_scale(record, scales, pauses, keep_state, circular)
+        larger = enlarged(ended.picture, scale, scales[index + 1], circular=circular)
+        start = jnp.asarray(larger)
         sums = sums_after(ended)
 
 
@@ -178,24 +186,27 @@ def run_ends(record: Record, scales: Sequence[Scale], should_stop) -> bool:
     return is_last or record.outcome.code not in DONE or should_stop()
 
 
-def _handed_out(record: Record, scales: Sequence[Scale], pauses) -> Record:
+def _handed_out(record: Record, scales: Sequence[Scale], pauses, circular) -> Record:
     """A record with its picture at the size of the result, or without one."""
     if record.picture is None or record.scale == len(scales) - 1:
         return record
     if record.outcome is None and record.iteration not in pauses:
         return record._replace(picture=None)
-    picture = enlarged(record.picture, scales[record.scale], scales[-1])
+    pair = scales[record.scale], scales[-1]
+    picture = enlarged(record.picture, *pair, circular=circular)
     return record._replace(picture=picture)
 
 
-def _end_of_scale(record: Record, scales, pauses, keep_state) -> Record:
+def _end_of_scale(record: Record, scales, pauses, keep_state, circular) -> Record:
     """The last record of a scale that another one follows."""
     state = record.state if keep_state and keep_state() else None
     record = record._replace(outcome=None, state=state)
-    return _handed_out(record, scales, pauses)
+    return _handed_out(record, scales, pauses, circular)
 
 
-def at_end(record: Record, scales: Sequence[Scale]) -> Record:
+def at_end(
+    record: Record, scales: Sequence[Scale], *, circular: bool = False
+) -> Record:
     """The last record of all; its outcome says at which scale it is."""
     outcome, count = record.outcome, len(scales)
     assert outcome is not None
@@ -207,16 +218,26 @@ def at_end(record: Record, scales: Sequence[Scale]) -> Record:
         text += f"; enlarged to {max(scales[-1].content.shape[:2])} pixels"
         # Stopped between two scales: only this scale was finished.
         code = "interrupted" if code in DONE else code
-    return _handed_out(record._replace(outcome=Outcome(code, text)), scales, ())
+    record = record._replace(outcome=Outcome(code, text))
+    return _handed_out(record, scales, (), circular)
 
 
-def enlarged(picture, scale: Scale, finer_scale: Scale) -> np.ndarray:
+def enlarged(
+    picture, scale: Scale, finer_scale: Scale, *, circular: bool = False
+) -> np.ndarray:
     """A picture of one scale at the size of a finer one, float32, not clipped.
 
     Where content counts, the finer content's own detail is put in.
+
+    Args:
+        picture: ``(h, w, 3)``.
+        scale: it is of.
+        finer_scale: it is to be of.
+        circular: whether its opposite edges are neighbours.
     """
     content, larger = np.asarray(scale.content), np.asarray(finer_scale.content)
     weights = finer_scale.weights
     if any(float(weights.alpha * weight) > 0 for weight in weights.content.values()):
-        return finer(picture, content, larger)
-    return resample(np.asarray(picture, np.float32), *larger.shape[:2])
+        return finer(picture, content, larger, circular=circular)
+    picture = np.asarray(picture, np.float32)
+    return resample(picture, *larger.shape[:2], circular=circular)

@@ -7,6 +7,7 @@ call.
 from collections.abc import Iterator, Sequence
 
 from nst_jax.objective.objective import Extract, LossWeights, Objective, Problem
+from nst_jax.objective.regions import Regions, shown
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Style, make_targets
@@ -25,6 +26,8 @@ def single(
     weights: LossWeights,
     solver: Solver,
     statistic: Statistic = GramMatrix(),  # noqa: B008
+    regions: Regions | None = None,
+    circular: bool = False,
     **options,
 ) -> Iterator[Record]:
     """Change ``start`` until it has the one picture's content, the others' style.
@@ -39,6 +42,8 @@ def single(
         weights: alpha, beta, tv, and the layers that count.
         solver: ``solve.lbfgs.LBFGS()`` or ``solve.adam.Adam()``.
         statistic: what is meant by style.
+        regions: of the content, if each has a style of its own.
+        circular: whether opposite edges of the picture are neighbours.
         **options: of ``solve.loop.optimise``: ``iterations``, ``pauses``, ...
 
     Yields:
@@ -52,7 +57,11 @@ def single(
         content_layers=tuple(weights.content),
         style_layers=tuple(weights.style),
         statistic=statistic,
+        regions=regions,
     )
     problem = Problem(params, targets, weights)
-    objective = Objective(extract, statistic)
-    yield from optimise(objective, problem, solver, start, **options)
+    objective = Objective(extract, statistic, circular)
+    for record in optimise(objective, problem, solver, start, **options):
+        if record.picture is not None:
+            record = record._replace(picture=shown(record.picture, targets.regions))
+        yield record

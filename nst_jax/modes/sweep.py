@@ -22,6 +22,7 @@ from nst_jax.modes.multiscale import (
     sums_after,
 )
 from nst_jax.objective.objective import Extract, LossWeights, Objective, Problem
+from nst_jax.objective.regions import Guided, shown
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Style, Targets, make_targets
@@ -52,6 +53,7 @@ def sweep(
     params_axes: Any = None,
     solver: Solver,
     statistic: Statistic = GramMatrix(),  # noqa: B008
+    circular: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
     began: float | None = None,
     **options,
@@ -68,6 +70,7 @@ def sweep(
             where those of the first lane are meant for all.
         solver: begins anew at each scale.
         statistic: what is meant by style, in all lanes.
+        circular: whether opposite edges of the pictures are neighbours.
         should_stop: see ``solve.loop.optimise``; asked between scales too.
         began: ``time.perf_counter()`` value that times count from.
         **options: of ``solve.lanes.optimise_lanes``: ``minutes``, ``devices``, ...
@@ -83,11 +86,11 @@ def sweep(
     for index in range(len(lanes[0].scales)):
         # A lane that ended at a coarser scale has no start here.
         going = list(starts)
-        problems, axes = _problems(
+        problems, axes, regions = _problems(
             [lanes[n] for n in going], index, extract, statistic, params_axes
         )
         records = optimise_lanes(
-            Objective(extract, statistic),
+            Objective(extract, statistic, circular),
             problems,
             solver,
             jnp.stack([starts.pop(number) for number in going]),
@@ -101,13 +104,17 @@ def sweep(
             number = going[place]
             scales = lanes[number].scales
             record = _own_layers(numbered(record, sums[number], index), scales[index])
+            if record.picture is not None:
+                picture = shown(record.picture, regions[place])
+                record = record._replace(picture=picture)
             if record.outcome is None:
                 yield LaneRecord(number, record)
             elif run_ends(record, scales, should_stop):
-                yield LaneRecord(number, at_end(record, scales))
+                yield LaneRecord(number, at_end(record, scales, circular=circular))
             else:
                 yield LaneRecord(number, record._replace(outcome=None, picture=None))
-                finer = enlarged(record.picture, scales[index], scales[index + 1])
+                pair = scales[index], scales[index + 1]
+                finer = enlarged(record.picture, *pair, circular=circular)
                 starts[number], sums[number] = jnp.asarray(finer), sums_after(record)
         if not starts:
             return
@@ -129,12 +136,12 @@ def _own_layers(record: Record, scale: Scale) -> Record:
 
 def _problems(
     lanes: Sequence[Lane], index: int, extract: Extract, statistic, params_axes
-) -> tuple[Problem, Problem]:
-    """What the lanes' objectives need at a scale, stacked; and the axes of it."""
+) -> tuple[Problem, Problem, list[Guided | None]]:
+    """What the lanes' objectives need at a scale, stacked; its axes; their regions."""
     scales = [lane.scales[index] for lane in lanes]
     content_layers = _union(scale.weights.content for scale in scales)
     style_layers = _union(scale.weights.style for scale in scales)
-    content, style = _targets(
+    content, style, regions = _targets(
         lanes, scales, extract, statistic, content_layers, style_layers
     )
     weights = [_over(s.weights, content_layers, style_layers) for s in scales]
@@ -146,9 +153,11 @@ def _problems(
     )
     # Responses are large: lanes of one content picture share them.
     same = all(features is content[0] for features in content)
-    targets = Targets(content[0] if same else _stacked(content), _stacked(style))
-    axes = Problem(params_axes, Targets(None if same else 0, 0), 0)  # pyright: ignore
-    return Problem(params, targets, _stacked(weights)), axes
+    own = content[0] if same else _stacked(content)
+    targets = Targets(own, _stacked(style), _stacked(regions))
+    axes = Targets(None if same else 0, 0, 0)  # pyright: ignore
+    problem = Problem(params, targets, _stacked(weights))
+    return problem, Problem(params_axes, axes, 0), regions  # pyright: ignore
 
 
 def _stacked(trees: Sequence):
@@ -162,10 +171,13 @@ def _targets(
     statistic: Statistic,
     content_layers: tuple[str, ...],
     style_layers: tuple[str, ...],
-) -> tuple[list, list]:
-    """Content and style targets of each lane; computed once for equal pictures."""
+) -> tuple[list, list, list]:
+    """Content and style targets of each lane, and its regions.
+
+    They are computed once for equal pictures.
+    """
     contents: dict[tuple[int, int], Any] = {}
-    styles: dict[tuple, Any] = {}
+    styles: dict[tuple, Targets] = {}
 
     def make(lane, scale, content=(), style=()) -> Targets:
         return make_targets(
@@ -176,10 +188,16 @@ def _targets(
             content_layers=content,
             style_layers=style,
             statistic=statistic,
+            regions=scale.regions,
         )
 
     def style_key(lane, scale) -> tuple:
-        each = ((id(one.picture), one.weight, one.layers) for one in scale.styles)
+        each = [
+            (id(one.picture), one.weight, one.layers, id(one.guides))
+            for one in scale.styles
+        ]
+        if scale.regions is not None:
+            each += [id(scale.regions), id(scale.content)]
         # Where a style lacks layers, targets are made up for those that the lane does
         # not look at: see ``_in_part``.
         whole = all(one.layers is None for one in scale.styles)
@@ -192,11 +210,13 @@ def _targets(
             contents[key] = make(lane, scale, content=content_layers).content
         key = style_key(lane, scale)
         if key not in styles:
-            styles[key] = make(lane, scale, style=style_layers).style
+            styles[key] = make(lane, scale, style=style_layers)
     pairs = list(zip(lanes, scales, strict=True))
+    own = [styles[style_key(lane, scale)] for lane, scale in pairs]
     return (
         [contents[id(scale.content), id(lane.params)] for lane, scale in pairs],
-        [styles[style_key(lane, scale)] for lane, scale in pairs],
+        [targets.style for targets in own],
+        [targets.regions for targets in own],
     )
 
 

@@ -62,11 +62,18 @@ def style_loss(gram: Gram, target: Gram) -> Scalar:
     return jnp.mean((gram - target) ** 2)
 
 
-def total_variation(picture: Image) -> Scalar:
+def total_variation(picture: Image, *, circular: bool = False) -> Scalar:
     """Mean squared difference of neighbours, both axes added, of ``(h, w, 3)``.
 
     Not in Gatys et al.; peers use it against noise. 0 for a constant picture.
+
+    Args:
+        picture: of any range.
+        circular: whether opposite edges are neighbours.
     """
+    if circular:
+        differences = [picture - jnp.roll(picture, 1, axis) for axis in (0, 1)]
+        return sum(jnp.mean(d**2) for d in differences)
     vertical = jnp.mean((picture[1:] - picture[:-1]) ** 2)
     horizontal = jnp.mean((picture[:, 1:] - picture[:, :-1]) ** 2)
     return vertical + horizontal

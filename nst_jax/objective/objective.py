@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from nst_jax.objective.losses import content_loss, total_variation
+from nst_jax.objective.regions import composed, regions_loss
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Targets
@@ -52,10 +53,12 @@ class Objective(NamedTuple):
     Attributes:
         extract: a hashable callable such as ``features.vgg.Network``.
         statistic: what is meant by style.
+        circular: whether the picture's opposite edges are neighbours.
     """
 
     extract: Extract
     statistic: Statistic = GramMatrix()
+    circular: bool = False
 
     def __call__(self, picture: Image, problem: Problem) -> tuple[Scalar, LossTerms]:
         """The objective of ``picture`` (h, w, 3), and its parts for the record.
@@ -66,6 +69,7 @@ class Objective(NamedTuple):
         targets, weights = problem.targets, problem.weights
         _same_layers("content", targets.content, weights.content)
         _same_layers("style", targets.style, weights.style)
+        picture = composed(picture, targets.regions)
         layers = tuple(sorted({*targets.content, *targets.style}))
         features = self.extract(problem.params, picture, layers)
         content = {
@@ -74,12 +78,18 @@ class Objective(NamedTuple):
         }
         views = self.statistic.views({name: features[name] for name in targets.style})
         style = {
-            layer: self.statistic.distance(
-                self.statistic.describe(views[layer]), target
-            )
-            for layer, target in targets.style.items()
+            layer: self._style_loss(layer, views[layer], targets)
+            for layer in targets.style
         }
-        return _combine(content, style, total_variation(picture), weights)
+        tv = total_variation(picture, circular=self.circular)
+        return _combine(content, style, tv, weights)
+
+    def _style_loss(self, layer: str, view, targets: Targets) -> Scalar:
+        target, regions = targets.style[layer], targets.regions
+        if regions is None:
+            return self.statistic.distance(self.statistic.describe(view), target)
+        guides, weights = regions.guides[layer], regions.weights[layer]
+        return regions_loss(self.statistic, view, target, guides, weights)
 
 
 def _combine(content, style, tv, weights: LossWeights) -> tuple[Scalar, LossTerms]:

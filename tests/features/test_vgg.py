@@ -258,3 +258,35 @@ def test_bfloat16_arrays_of_other_devices(monkeypatch):
 def test_blocks_that_are_not_there_are_refused(small):
     with pytest.raises(ValueError, match="blocks from 1 to 5"):
         network_of(small[0], remat=(0, 6))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_circular_network_moves_with_its_picture(wide):
+    """Shifted by whole poolings, over the edges, its responses shift along."""
+    # Many channels and positions take the CPU's quick ways (``winograd``).
+    width, side = (1 / 2, 64) if wide else (1 / 16, 32)
+    weights = random_weights("vgg19", seed=0, width=width, deepest="conv3_1")
+    network, params = network_of(weights, padding="circular"), device_params(weights)
+    layers = ("conv1_2", "conv2_1", "conv3_1")
+    picture = jnp.asarray(np.random.default_rng(0).random((side, side, 3)), jnp.float32)
+
+    @jax.jit
+    def run(picture):
+        def total(picture):
+            features = network(params, picture, layers)
+            return sum(jnp.sum(f**2) for f in features.values()), features
+
+        return jax.value_and_grad(total, has_aux=True)(picture)
+
+    (_, features), gradient = run(picture)
+    (_, shifted), moved = run(jnp.roll(picture, (12, -20), (0, 1)))
+    scale = float(jnp.abs(gradient).max())
+    expected = jnp.roll(gradient, (12, -20), (0, 1))
+    np.testing.assert_allclose(moved, expected, atol=1e-4 * scale)
+    for layer, factor in zip(layers, (1, 2, 4), strict=True):
+        expected = jnp.roll(features[layer], (12 // factor, -20 // factor), (0, 1))
+        top = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(shifted[layer], expected, atol=1e-4 * top)
+    zeros = network_of(weights)(params, jnp.roll(picture, 12, 0), layers)
+    plain = network_of(weights)(params, picture, layers)
+    assert not np.allclose(zeros["conv1_2"], jnp.roll(plain["conv1_2"], 12, 0))
