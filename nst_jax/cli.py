@@ -106,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(command=_sweep)
     sweep.epilog = sweep_cli.KEYS + KEYS.partition("\nexample:")[0]
     sweep_cli.add_options(sweep)
+    about = "make a texture of any size: nst-jax texture STYLE --size 640x480"
+    texture = _add_stylize(commands, "texture", about)
+    about = "opposite edges fit together: the picture can be repeated"
+    texture.add_argument("--tileable", action="store_true", help=about)
+    texture.set_defaults(command=_texture)
     about = "make the example picture; no files needed; defaults: configs/starry.yaml"
     demo = _add_stylize(commands, "demo", about)
     demo.set_defaults(config=_demo_config())
@@ -199,6 +204,25 @@ def _stylize(options) -> int:
                 stop=stop,
             )
     return STOPPED if result.outcome.code == "interrupted" else 0
+
+
+def _texture(options) -> int:
+    """The style may stand among KEY=VALUE; the size is WIDTHxHEIGHT, or both in one."""
+    styles = [text for text in options.overrides if "=" not in text]
+    options.overrides = [text for text in options.overrides if "=" in text]
+    options.style = [*(options.style or ()), *styles] or None
+    sides = (options.size or "512").lower().split("x")
+    has_own = options.size is None and (options.config or options.resume)
+    if not has_own and not any(
+        text.startswith("texture") for text in options.overrides
+    ):
+        if len(sides) > 2 or not all(side.isdigit() for side in sides):
+            raise ValueError(f"--size {options.size}: expected 512 or 640x480")
+        options.overrides.insert(0, f"texture=[{sides[0]}, {sides[-1]}]")
+    if options.tileable:
+        options.overrides.append("tileable=true")
+    options.size = None
+    return _stylize(options)
 
 
 def _sweep(options) -> int:

@@ -23,6 +23,16 @@ preset decides):
   styles                       several, blended: [{picture: a.jpg, weight: 2, scale: 1,
                                layers: [conv1_1]}, b.jpg]
   style_scale [1]              size of the styles, times the content's
+  regions.content              which part is of which region: a PNG with a colour for each,
+                               [sky.png, sea.png] (white inside), or alpha
+  regions.style                the same for the style; none: all of it for each region;
+  regions.styles               of several styles: [a.png, null]; or say in styles:
+                               {picture: a.jpg, regions: [red]}
+  regions.mode [simple]        simple, inside (only what sees nothing else) or all
+  regions.weights              {red: 2}; else 1 each
+  regions.keep                 [blue]: stays as it is
+  texture                      [640, 480]: width and height, instead of a content
+  tileable [false]             opposite edges of the result fit together
   size [512]                   longer side of the result in pixels
   scales [none]                from coarse to fine: auto (each half the next), sqrt2, or
                                [128, 256, 512]

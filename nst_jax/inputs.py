@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nst_jax.config import Config, StyleConfig, to_yaml
+from nst_jax.config import Config, Mask, RegionsConfig, StyleConfig, to_yaml
 from nst_jax.features.pretrained import AUTO, EMBEDDED, PRETRAINED
 from nst_jax.images.initial import STARTS
 from nst_jax.resolve import RANDOM
+
+ALPHA = "alpha"  # regions.content: the mask is the content's alpha channel
 
 
 def styles_of(config: Config) -> tuple[StyleConfig, ...]:
@@ -20,14 +22,17 @@ def styles_of(config: Config) -> tuple[StyleConfig, ...]:
 def picture_files(config: Config) -> dict[str, str]:
     """What the pictures are for -> their files: content, style, start.
 
-    Several styles are "style 1", "style 2", ...; a start only if it is a file.
+    Several styles are "style 1", "style 2", ...; a start only if it is a file; a
+    texture has no content.
 
     Raises:
         ValueError: if there is no content or no style.
     """
-    if config.content is None:
+    files = {}
+    if config.content is not None:
+        files["content"] = config.content
+    elif config.texture is None:
         raise ValueError("no content picture: give --content FILE")
-    files = {"content": config.content}
     names = style_names(config)
     for name, style in zip(names, styles_of(config), strict=True):
         if style.picture is None:
@@ -45,6 +50,21 @@ def style_names(config: Config) -> tuple[str, ...]:
     return tuple(f"style {n}" for n in range(1, len(config.styles) + 1))
 
 
+def mask_files(config: Config) -> dict[str, str]:
+    """What the masks of regions are for -> their files: "mask of content"."""
+    regions, files = config.regions, {}
+    masks = {"content": regions.content, "style": regions.style}
+    if regions.content == ALPHA:
+        masks["content"] = None
+    masks |= {f"style {n}": mask for n, mask in enumerate(regions.styles or (), 1)}
+    for name, mask in masks.items():
+        if isinstance(mask, str):
+            files[f"mask of {name}"] = mask
+        for number, file in enumerate(mask if isinstance(mask, tuple) else (), 1):
+            files[f"mask {number} of {name}"] = file
+    return files
+
+
 def is_start_file(start: str) -> bool:
     """Whether ``start`` names a file rather than one of ``STARTS``."""
     return start not in STARTS
@@ -60,6 +80,7 @@ def input_files(config: Config) -> list[str]:
     start, weights = config.start, config.network.weights
     files = [config.content, config.style]
     files += [style.picture for style in config.styles or ()]
+    files += mask_files(config).values()
     files.append(start if start and is_start_file(start) else None)
     files.append(None if is_weights_name(weights) else weights)
     return [path for path in files if path is not None]
@@ -96,9 +117,25 @@ def _with_paths(config: Config, made: Callable[[str], str]) -> Config:
         content=path(config.content),
         style=path(config.style),
         styles=styles,
+        regions=_with_mask_paths(config.regions, made),
         start=path(start) if start and is_start_file(start) else start,
         network=replace(
             config.network,
             weights=weights if is_weights_name(weights) else made(weights),
         ),
+    )
+
+
+def _with_mask_paths(regions: RegionsConfig, made: Callable[[str], str]):
+    def paths(mask: Mask | None) -> Mask | None:
+        if mask is None or mask == ALPHA:
+            return mask
+        return made(mask) if isinstance(mask, str) else tuple(map(made, mask))
+
+    styles = regions.styles
+    return replace(
+        regions,
+        content=paths(regions.content),
+        style=paths(regions.style),
+        styles=None if styles is None else tuple(map(paths, styles)),
     )

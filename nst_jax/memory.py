@@ -58,6 +58,7 @@ class Work(NamedTuple):
         pictures: bytes of the pictures as they were read, if they stay in memory.
         lanes: how many results are made at once.
         more_styles: pixels of the style pictures besides the largest.
+        regions: of the content; 0: its style is the same everywhere.
     """
 
     network: Network
@@ -68,6 +69,7 @@ class Work(NamedTuple):
     pictures: int = 0
     lanes: int = 1
     more_styles: int = 0
+    regions: int = 0
 
 
 class Plan(NamedTuple):
@@ -140,6 +142,9 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
     at_once = min(work.lanes, 2) if platform == "cpu" else work.lanes
     step = work.lanes * pixels * STEP
     step += at_once * pixels * _activation_bytes(work.network, work.layers)
+    # Each region has its own responses, as they are weighted by its guide.
+    sizes = _layer_bytes(work.network, work.layers)
+    step += at_once * pixels * work.regions * sum(sizes[one] for one in work.layers)
     return round(resident + max(preparing, state + step, 2 * state))
 
 

@@ -1,7 +1,7 @@
 """From a config and pictures to everything a mode needs."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import jax
@@ -17,10 +17,7 @@ from nst_jax.images.color import match_colours
 from nst_jax.images.initial import cover, noise
 from nst_jax.images.io import Picture
 from nst_jax.images.resize import (
-    fit_area,
-    fit_longer_side,
     resize,
-    size_for_longer_side,
 )
 from nst_jax.inputs import style_names, styles_of
 from nst_jax.loading import Loaded, load_network, unit_mu
@@ -38,13 +35,20 @@ from nst_jax.resolve import (
     wanted_layers,
     with_layers_there,
 )
+from nst_jax.sizes import (
+    Shape,
+    Sizer,
+    content_sides,
+    sides_at,
+    size_notes,
+    sizes_of,
+    with_regions,
+)
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
-from nst_jax.styles import Sides, area, check_style_layers, style_sides, weighted
+from nst_jax.styles import Sides, check_style_layers, weighted
 from nst_jax.types import Device, Image, Params
-
-Shape = tuple[int, ...]
 
 
 class Prepared(NamedTuple):
@@ -64,6 +68,7 @@ class Prepared(NamedTuple):
         weights: where the network's weights come from (its arrays are in ``params``).
         note: a sentence for the user on the weights that were chosen, or None.
         memory: what the run will need, and what was chosen so that it fits.
+        notes: what else the user should know, a sentence each.
     """
 
     config: Config
@@ -79,6 +84,7 @@ class Prepared(NamedTuple):
     weights: Weights
     note: str | None
     memory: Plan
+    notes: tuple[str, ...] = ()
 
 
 class Pictures(NamedTuple):
@@ -119,6 +125,8 @@ def prepare(
     config = resolve_with(config, loaded, *shapes)
     own, others = sides_at(config, *shapes, config.size)
     read = (content, *styles, *filter(None, [start]))
+    sizer = Sizer()
+    masks = sizer.masks(config, content, styles)
     work = work_with(
         config,
         loaded,
@@ -126,9 +134,10 @@ def prepare(
         styles=others,
         layers=wanted_layers(config),
         pictures=sum(one.pixels.nbytes for one in read),
+        regions=0 if masks is None else len(masks.names),
     )
     memory = plan_with(config, work, device or jax.devices()[0])
-    prepared = prepare_with(config, loaded, pictures, Sizer(), memory)
+    prepared = prepare_with(config, loaded, pictures, sizer, memory)
     params = device_params(loaded.weights)
     if prepared.config.network.rescale:
         # One network for all scales, or their objectives would not be the same.
@@ -138,8 +147,9 @@ def prepare(
 
 
 def pictures_of(prepared: Prepared) -> tuple[Image, ...]:
-    """The content and the styles, at the size of the run."""
-    return prepared.content, *(style.picture for style in prepared.styles)
+    """The content, if there is one, and the styles, at the size of the run."""
+    styles = tuple(style.picture for style in prepared.styles)
+    return styles if prepared.config.texture else (prepared.content, *styles)
 
 
 def resolve_with(
@@ -157,6 +167,7 @@ def resolve_with(
     narrowest = min(min(sides) for sides in (own, *others))
     config = resolve(config, loaded.layout, *own, narrowest=narrowest)
     check_style_layers(config)
+    _check_guides(config)
     names, parts = style_names(config), styles_of(config)
     # From the full size down: what the full size lacks is not a scale's fault.
     for size, _ in reversed(list(sizes_of(config))):
@@ -165,14 +176,6 @@ def resolve_with(
         for name, part, sides in zip(names, parts, others, strict=True):
             _check_side(name, sides, loaded.layout, config, size, scale=part.scale)
     return config
-
-
-def sides_at(
-    config: Config, content: Shape, styles: Sequence[Shape], size: int
-) -> tuple[Sides, list[Sides]]:
-    """Height and width of content and style pictures at a size; see ``Sizer``."""
-    own = size_for_longer_side(content[0], content[1], size)
-    return own, style_sides(styles_of(config), styles, own)
 
 
 def work_with(
@@ -184,12 +187,13 @@ def work_with(
     layers: Collection[str],
     pictures: int,
     lanes: int = 1,
+    regions: int = 0,
 ) -> Work:
     """What decides on the memory of a run with a resolved config; see ``Work``."""
     network = network_of(
         loaded.weights,
         pooling=config.network.pooling or "avg",
-        padding=config.network.padding,
+        padding="circular" if config.tileable else config.network.padding,
         precision=config.solver.precision,
     )
     # A run of n iterations has at most n pairs to keep.
@@ -203,6 +207,7 @@ def work_with(
         pictures,
         lanes,
         sum(map(math.prod, styles)) - max(map(math.prod, styles)),
+        regions,
     )
 
 
@@ -219,7 +224,7 @@ def plan_with(config: Config, work: Work, device: Device) -> Plan:
 
 
 def prepare_with(
-    config: Config, loaded: Loaded, pictures: Pictures, sizer: "Sizer", memory: Plan
+    config: Config, loaded: Loaded, pictures: Pictures, sizer: Sizer, memory: Plan
 ) -> Prepared:
     """All but the network's parameters, which are left empty.
 
@@ -231,26 +236,32 @@ def prepare_with(
         memory: of ``plan_with``.
     """
     content, styles, start = pictures
-    shape = content.pixels.shape
-    full = size_for_longer_side(shape[0], shape[1], config.size)
-    parts = styles_of(config)
+    shapes = content.pixels.shape, [style.pixels.shape for style in styles]
+    full = content_sides(config, shapes[0], config.size)
+    network = memory.work.network
+    masks = sizer.masks(config, content, styles)
+    notes = [*size_notes(config, shapes[0], full), *(masks.notes if masks else ())]
     scales = []
     for size, iterations in sizes_of(config):
-        sides = size_for_longer_side(shape[0], shape[1], size)
+        sides, others = sides_at(config, *shapes, size)
         weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
-        sized = [
-            sizer.style(picture, area(part, math.prod(sides)))
-            for picture, part in zip(styles, parts, strict=True)
-        ]
-        own = sizer.content(content, size), weighted(config, sized)
-        scales.append(Scale(*own, weights, iterations))
+        sized = [sizer.fit(*pair) for pair in zip(styles, others, strict=True)]
+        scale = Scale(
+            sizer.fit(content, sides), weighted(config, sized), weights, iterations
+        )
+        if masks is not None:
+            sizes = sides, others
+            scale, lost = with_regions(scale, masks, config, sizes, network, sizer)
+            where = f"scale {size}: " if size != config.size else ""
+            notes += [f"{where}{note}" for note in lost]
+        scales.append(scale)
     return Prepared(
         config,
         scales[-1].content,
         scales[-1].styles,
         _start(config, scales[0], start),
         None if content.alpha is None else resize(content.alpha, *full),
-        memory.work.network,
+        network,
         {},
         tuple(scales),
         _solver(config, memory.work.history),
@@ -258,40 +269,8 @@ def prepare_with(
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
+        tuple(dict.fromkeys(notes)),
     )
-
-
-class Sizer:
-    """Pictures at the sizes of the scales, as arrays on the device, each made once.
-
-    The content gets the longer side that is asked for, a style the content's area times
-    the square of its scale. The style picture keeps its own shape, as in the authors'
-    code; the paper says "the same size".
-    """
-
-    def __init__(self) -> None:
-        # The pictures are kept, too: an id is theirs only while they are there.
-        self._known: dict[tuple, tuple[Picture, Image]] = {}
-
-    def content(self, picture: Picture, size: int) -> Image:
-        """A picture with that longer side."""
-        return self._once(picture, size, fit_longer_side)
-
-    def style(self, picture: Picture, pixels: int) -> Image:
-        """A picture with that area."""
-        return self._once(picture, pixels, fit_area)
-
-    def _once(self, picture: Picture, size: int, fit) -> Image:
-        key = id(picture), size, fit
-        if key not in self._known:
-            self._known[key] = picture, jnp.asarray(fit(picture.pixels, size))
-        return self._known[key][1]
-
-
-def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
-    """Longer side and iterations of each scale of a resolved config."""
-    assert isinstance(config.scales, tuple)
-    return zip(config.scales, iterations_of(config), strict=True)
 
 
 def _check_side(
@@ -353,6 +332,15 @@ def _statistic(config: Config) -> Statistic:
     in_order = up_to_deepest(config.network.name or "vgg19", frozenset(layers))
     chosen = tuple(layer for layer in in_order if layer in layers)
     return make_statistic(objective.style_loss or "gram", layers=chosen)
+
+
+def _check_guides(config: Config) -> None:
+    """Refuse regions with a statistic that cannot tell positions apart."""
+    if config.regions.content is not None and not _statistic(config).takes_guide:
+        raise ValueError(
+            f"objective.style_loss {config.objective.style_loss} knows no regions: "
+            "choose another one, such as gram, or leave regions out"
+        )
 
 
 def _solver(config: Config, history: int | None) -> Solver:

@@ -25,23 +25,23 @@ from nst_jax.objective.objective import Extract
 from nst_jax.prepare import (
     Pictures,
     Prepared,
-    Sizer,
     pictures_of,
     plan_with,
     prepare_with,
     resolve_with,
-    sides_at,
-    sizes_of,
     work_with,
 )
+from nst_jax.regions import read_regions
 from nst_jax.resolve import check_objective, check_scales, iterations_of, wanted_layers
+from nst_jax.sizes import Sizer, sides_at, sizes_of
 from nst_jax.solve.lanes import LaneRecord
-from nst_jax.sources import check_start
+from nst_jax.sources import check_start, content_of
 from nst_jax.sweep_spec.groups import Group
 from nst_jax.sweep_spec.spec import Lane
 from nst_jax.types import Device, Params
 
 Shape = tuple[int, ...]
+TEXTURE = ""  # in the place of a content's file
 
 
 class LaneShape(NamedTuple):
@@ -56,6 +56,7 @@ class LaneShape(NamedTuple):
         iterations: at each scale.
         layers: that have targets in any lane.
         pictures: file -> bytes of the picture as it is read.
+        regions: of the content; 0: its style is the same everywhere.
     """
 
     lanes: tuple[Lane, ...]
@@ -65,6 +66,7 @@ class LaneShape(NamedTuple):
     iterations: tuple[int, ...]
     layers: frozenset[str]
     pictures: dict[str, int]
+    regions: int = 0
 
 
 class GroupPlan(NamedTuple):
@@ -124,13 +126,14 @@ def plan_shapes(
     for lane in lanes:
         with naming(lane):
             shape = _shape(lane, loaded, pictures)
-        found.setdefault((shape.contents, shape.iterations), []).append(shape)
+        key = shape.contents, shape.iterations, shape.regions
+        found.setdefault(key, []).append(shape)
     return GroupPlan(loaded, tuple(map(_together, found.values())))
 
 
 def _shape(lane: Lane, loaded: Loaded, pictures: Mapping[str, Shape]) -> LaneShape:
     files = _files(lane.config)
-    content = pictures[files["content"]]
+    content = _content_shape(lane.config, pictures)
     styles = [pictures[files[name]] for name in style_names(lane.config)]
     config = resolve_with(lane.config, loaded, content, styles)
     sides = [sides_at(config, content, styles, size) for size, _ in sizes_of(config)]
@@ -142,7 +145,23 @@ def _shape(lane: Lane, loaded: Loaded, pictures: Mapping[str, Shape]) -> LaneSha
         iterations_of(config),
         wanted_layers(config),
         {file: FLOAT * math.prod(pictures[file]) for file in files.values()},
+        _count_regions(config, files),
     )
+
+
+def _count_regions(config: Config, files: Mapping[str, str]) -> int:
+    """Refuses bad masks now rather than when the lane's batch has its turn."""
+    if config.regions.content is None:
+        return 0
+    styles = [load(files[name]) for name in style_names(config)]
+    masks = read_regions(config, load(files["content"]), styles)
+    return 0 if masks is None else len(masks.names)
+
+
+def _content_shape(config: Config, pictures: Mapping[str, Shape]) -> Shape:
+    if config.texture is not None:
+        return content_of(config).pixels.shape
+    return pictures[picture_files(config)["content"]]
 
 
 def _together(shapes: Sequence[LaneShape]) -> LaneShape:
@@ -180,6 +199,7 @@ def _work(loaded: Loaded, shape: LaneShape, lanes: int) -> Work:
         layers=shape.layers,
         pictures=sum(shape.pictures.values()),
         lanes=lanes,
+        regions=shape.regions,
     )
 
 
@@ -248,8 +268,11 @@ def _prepare_batch(
             for file in files.values():
                 if file not in pictures:
                     pictures[file] = load(file)
+            content = files.get("content", TEXTURE)
+            if content == TEXTURE and TEXTURE not in pictures:
+                pictures[TEXTURE] = content_of(lane.config)
             own = Pictures(
-                pictures[files["content"]],
+                pictures[content],
                 tuple(pictures[files[name]] for name in style_names(lane.config)),
                 pictures[files["start"]] if "start" in files else None,
             )
@@ -320,6 +343,7 @@ def run(
         params_axes=batch.params_axes,
         solver=first.solver,
         statistic=first.statistic,
+        circular=first.config.tileable,
         minutes=limits.minutes,
         tolerance=limits.tolerance,
         window=limits.window,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nst_jax.config import Config
 from nst_jax.images.io import save, to_uint8
-from nst_jax.inputs import is_start_file, settings_text, style_names
+from nst_jax.inputs import is_start_file, mask_files, settings_text, style_names
 from nst_jax.outputs import manifest as manifests
 from nst_jax.prepare import Prepared
 from nst_jax.solve.loop import Outcome, Record
@@ -85,15 +85,25 @@ def result_of(
 def inputs_of(prepared: Prepared) -> dict[str, Any]:
     """The pictures that were read, before anybody changes them."""
     config, names = prepared.config, style_names(prepared.config)
-    shapes = {"content": prepared.content.shape}
-    files: dict[str, str | None] = {"content": config.content}
+    shapes, files = {}, {}
+    if config.texture is None:
+        shapes["content"], files["content"] = prepared.content.shape, config.content
     for name, style in zip(names, prepared.styles, strict=True):
         shapes[name], files[name] = style.picture.shape, config.style
     for name, style in zip(names, config.styles or (), strict=False):
         files[name] = style.picture
     if config.start and is_start_file(config.start):
         shapes["start"], files["start"] = prepared.start.shape, config.start
-    return {name: manifests.input_entry(files[name], shapes[name]) for name in shapes}
+    entries = {
+        name: manifests.input_entry(files[name], shapes[name]) for name in shapes
+    }
+    masks = mask_files(config)
+    return entries | {name: _mask_entry(file) for name, file in masks.items()}
+
+
+def _mask_entry(file: str) -> dict[str, Any]:
+    with Image.open(file) as image:
+        return manifests.input_entry(file, (image.height, image.width))
 
 
 def manifest_of(

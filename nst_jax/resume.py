@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nst_jax.config import Config, changed, from_tree
 from nst_jax.images.io import load
-from nst_jax.inputs import is_start_file, repeatable, style_names
+from nst_jax.inputs import ALPHA, is_start_file, mask_files, repeatable, style_names
 from nst_jax.outputs import checkpoint as checkpoints
 from nst_jax.outputs.checkpoint import Checkpoint, restore
 from nst_jax.outputs.progress import Quiet
@@ -135,6 +135,8 @@ def check_unchanged(
         by_hash["start"] = "start"
     for name in (*style_names(earlier.config), *style_names(config)):
         by_hash["style" if name == "style" else f"styles, {name}"] = name
+    masks = [*mask_files(earlier.config), *mask_files(config)]
+    by_hash |= {f"regions, {name}": name for name in masks}
     for key, name in by_hash.items():
         if hashes.get(name) != earlier.hashes.get(name):
             was, now = (str(x.get(name))[:12] for x in (earlier.hashes, hashes))
@@ -180,7 +182,10 @@ def _flat(record: Any, *, prefix: str = "") -> dict[str, Any]:
         value, key = getattr(record, field.name), f"{prefix}{field.name}"
         if key == "styles" and value is not None:
             # Their pictures are known by their hashes.
-            found[key] = [(s.weight, s.scale, s.layers) for s in value]
+            found[key] = [(s.weight, s.scale, s.layers, s.regions) for s in value]
+        elif key in ("regions.content", "regions.style", "regions.styles"):
+            # So are masks.
+            found[key] = value if value in (None, ALPHA) else "masks"
         elif dataclasses.is_dataclass(value):
             found |= _flat(value, prefix=f"{key}.")
         else:

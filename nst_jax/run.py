@@ -55,16 +55,19 @@ from nst_jax.resume import (
 )
 from nst_jax.signals import Stop, stoppable
 from nst_jax.solve.loop import Record, Resume
-from nst_jax.sources import file_name, picture_of, start_picture
+from nst_jax.sources import content_of, file_name, picture_of, start_picture
 from nst_jax.tell import say_failures, say_headline, say_where
 
 
 def stylize(
-    content: "str | PathLike | np.ndarray",
+    content: "str | PathLike | np.ndarray | None",
     style: "str | PathLike | np.ndarray | Sequence",
     *,
     style_weights: Sequence[float] | None = None,
     style_scale: float = 1.0,
+    regions: Mapping[str, Any] | None = None,
+    texture: Sequence[int] | None = None,
+    tileable: bool = False,
     start: str | PathLike | None = None,
     size: int = 512,
     scales: str | Sequence[int] | None = None,
@@ -88,11 +91,15 @@ def stylize(
         result.save("out.png")
 
     Args:
-        content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1].
+        content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1]; None
+            for a texture.
         style: likewise; or a list of several, which are blended.
         style_weights: of several styles; only their ratios count.
         style_scale: size of the styles, times the content's: larger ones have larger
             strokes.
+        regions: keys of the section ``regions``.
+        texture: width and height of a texture, instead of a content and a size.
+        tileable: whether opposite edges of the result fit together.
         start: "noise", "content", "style" or a file; None: as the preset says.
         size: longer side of the result in pixels.
         scales: longer sides from coarse to fine, "auto" or "sqrt2"; None: one scale.
@@ -110,22 +117,25 @@ def stylize(
     """
     began = time.perf_counter()
     sections = {"network": network, "objective": objective, "solver": solver}
+    sections |= {"regions": regions, "texture": texture}
     config = changed(
         Config(),
         **{name: section for name, section in sections.items() if section},
-        size=size,
+        tileable=tileable,
+        size=size if texture is None else max(texture),
         scales=scales,
         seed=seed,
         device=device,
         start=start,
-        content=file_name(content),
+        content=None if content is None else file_name(content),
         style_scale=style_scale,
         **_style_keys(style, style_weights),
     )
     config = expand_home(config)
     several = style if isinstance(style, list | tuple) else [style]
     styles = [picture_of(one) for one in several]
-    pictures = picture_of(content), styles, start_picture(config.start)
+    own = content_of(config) if content is None else picture_of(content)
+    pictures = own, styles, start_picture(config.start)
     with (
         on_device(config.device) as device,
         use_compile_cache(config.compile_cache),
@@ -187,13 +197,13 @@ def run(
     began = time.perf_counter() if began is None else began
     reporter = reporter or Quiet()
     config = expand_home(config)
-    files = picture_files(config)
+    picture_files(config)  # are named
     if resume:
         check_resume(config, overwrite)
     check_output(config.output.dir, size=config.size, overwrite=overwrite or resume)
     check_inputs_survive(config.output.dir, input_files(config))
     styles = [load(str(style.picture)) for style in styles_of(config)]
-    pictures = load(files["content"]), styles, start_picture(config.start)
+    pictures = content_of(config), styles, start_picture(config.start)
     for picture in filter(None, [pictures[0], *styles, pictures[2]]):
         for note in picture.notes:
             reporter.say(f"note: {picture.name}: {note}")
@@ -309,6 +319,7 @@ def _solve(
         keep_state=keep_state,
         began=began,
         statistic=prepared.statistic,
+        circular=prepared.config.tileable,
         resume=going,
         totals=totals,
     )

@@ -4,9 +4,12 @@ import os
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
+from nst_jax.config import Config
 from nst_jax.images.initial import STARTS
 from nst_jax.images.io import Picture, from_array, load
-from nst_jax.inputs import is_start_file
+from nst_jax.inputs import is_start_file, picture_files
 
 
 def check_start(start: str) -> None:
@@ -29,6 +32,18 @@ def start_picture(start: str | None) -> Picture | None:
         return None
     check_start(start)
     return load(start)
+
+
+def content_of(config: Config) -> Picture:
+    """The content picture; for a texture a gray one of its size, that nobody looks at.
+
+    Raises:
+        ValueError: if there is none, or it is no picture.
+    """
+    if config.texture is None:
+        return load(picture_files(config)["content"])
+    width, height = config.texture
+    return Picture(np.full((height, width, 3), 0.5, np.float32), None, "texture")
 
 
 def picture_of(source) -> Picture:

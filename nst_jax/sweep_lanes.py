@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from nst_jax.inputs import expand_home, picture_files, repeatable
+from nst_jax.inputs import expand_home, mask_files, picture_files, repeatable
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.manifest import file_sha256
 from nst_jax.outputs.sweep_folder import curve, lane_file
@@ -96,9 +97,17 @@ def input_hashes(sweep: Sweep, groups: Sequence[GroupPlan]) -> dict[str, str | N
     for lane in sweep.lanes:
         config = repeatable(expand_home(lane.config))
         files |= dict.fromkeys(picture_files(config).values())
+        files |= dict.fromkeys(mask_files(config).values())
     hashes: dict[str, str | None] = {file: file_sha256(file) for file in files}
     weights = {group.loaded.weights.name: group.loaded.weights for group in groups}
     return hashes | {f"weights {name}": w.sha256 for name, w in weights.items()}
+
+
+def _hashed(mask: Any, hashes: Mapping[str, str | None]) -> Any:
+    """The files of masks, which may be lists of lists, as their hashes."""
+    if isinstance(mask, tuple):
+        return [_hashed(item, hashes) for item in mask]
+    return hashes.get(mask, mask)
 
 
 def digest(lane: Lane, hashes: Mapping[str, str | None]) -> str:
@@ -112,8 +121,14 @@ def digest(lane: Lane, hashes: Mapping[str, str | None]) -> str:
     for key in PATH_KEYS:
         values[key] = hashes.get(values[key], values[key])
     values["styles"] = [
-        [hashes[str(style.picture)], style.weight, style.scale, style.layers]
+        [
+            hashes[str(style.picture)],
+            *(style.weight, style.scale, style.layers, style.regions),
+        ]
         for style in config.styles or ()
     ]
+    for key in ("content", "style", "styles"):
+        mask = values[f"regions.{key}"]
+        values[f"regions.{key}"] = _hashed(mask, hashes)
     text = json.dumps([values, lane.labels], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

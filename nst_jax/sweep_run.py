@@ -193,6 +193,8 @@ class _Work:
 
     def _run_batch(self, planned: BatchPlan, batch: Batch) -> None:
         before, steps = time.perf_counter(), self.steps
+        for note in dict.fromkeys(note for one in batch.prepared for note in one.notes):
+            self.reporter.say(f"note: {note}")
         records: list[list[Record]] = [[] for _ in batch.lanes]
         pictures: dict[int, np.ndarray] = {}
         for number, record in run_batch(

@@ -40,6 +40,8 @@ def check_values(config: Config, where: str) -> None:
             )
     _check_scales(config, where)
     _check_styles(config, where)
+    _check_regions(config, where)
+    _check_texture(config, where)
     for key in ("alpha", "beta", "tv"):
         if (weight := getattr(objective, key)) is not None:
             check_weight(weight, f"{where}: objective.{key}")
@@ -76,6 +78,38 @@ def _check_styles(config: Config, where: str) -> None:
                 f"{where}: the scale of a style must be from {lowest:g} to "
                 f"{highest:g}, not {scale:g}"
             )
+
+
+def _check_regions(config: Config, where: str) -> None:
+    regions = config.regions
+    if regions.style is not None and regions.styles is not None:
+        raise ValueError(f"{where}: regions: style and styles are given: give one")
+
+
+def _check_texture(config: Config, where: str) -> None:
+    texture = config.texture
+    if config.tileable and config.network.padding != "zeros":
+        raise ValueError(
+            f"{where}: tileable needs its own padding: leave network.padding out"
+        )
+    if texture is None:
+        return
+    if len(texture) != 2 or not all(1 <= side <= LARGEST for side in texture):
+        raise ValueError(
+            f"{where}: texture must be width and height, as [512, 384], not "
+            f"{fields.short(list(texture))}"
+        )
+    if max(texture) != config.size:
+        raise ValueError(
+            f"{where}: size is {config.size}, but texture is {list(texture)}: leave "
+            "size out"
+        )
+    if config.content is not None:
+        raise ValueError(f"{where}: a texture has no content: give one of them")
+    if config.regions.content is not None:
+        raise ValueError(f"{where}: a texture has no regions: leave them out")
+    if config.start in ("content", "content-recoloured"):
+        raise ValueError(f"{where}: a texture has no content to start from")
 
 
 def check_weight(weight: float, where: str) -> None:

@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nst_jax import fields
-from nst_jax.config.records import Config
+from nst_jax.config.records import Config, Mask
 from nst_jax.config.tree import from_tree
 from nst_jax.yamltext import parse_yaml
 
@@ -96,7 +97,7 @@ def _is_text(parts: Sequence[str]) -> bool:
         if not dataclasses.is_dataclass(hint):
             return False
         hint = typing.get_type_hints(hint).get(part)
-    return str in (hint, *typing.get_args(hint))
+    return str in (hint, *typing.get_args(hint)) and hint != Mask | None
 
 
 # --- paths ---------------------------------------------------------------------
@@ -130,9 +131,26 @@ def absolute(tree: dict, folder: Path) -> dict:
             for one in tree["styles"]
         ]  # fmt: skip
         tree = {**tree, "styles": styles}
+    if isinstance(tree.get("regions"), dict):
+        regions = tree["regions"]
+        for key in ("content", "style", "styles"):
+            words = ("alpha",) if key == "content" else ()
+            regions = {**regions, **_masks(regions, key, partial(made, words=words))}
+        tree = {**tree, "regions": regions}
     if isinstance(tree.get("network"), dict):
         network = made(tree["network"], "weights", files_only=True)
         tree = {**tree, "network": network}
     if isinstance(tree.get("output"), dict):
         tree = {**tree, "output": made(tree["output"], "dir")}
     return tree
+
+
+def _masks(section: dict, key: str, made: Callable[..., dict]) -> dict:
+    """A key of masks, which may be lists of lists, with its paths made absolute."""
+
+    def whole(value):
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        return made({key: value}, key)[key]
+
+    return {key: whole(section[key])} if key in section else {}

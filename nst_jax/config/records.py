@@ -8,6 +8,9 @@ from typing import Literal
 
 # A list of layers is averaged; a mapping layer: weight is used as given.
 Layers = tuple[str, ...] | dict[str, float]
+# Which part of a picture is of which region: one picture with a colour for each region,
+# or a gray one for each; of a content also "alpha".
+Mask = str | tuple[str, ...]
 LayerWeights = Literal["equal", "per-channel", "geometric", "crowson"]
 # Longer sides from coarse to fine; "auto" halves the size again and again, "sqrt2"
 # divides it by the square root of 2.
@@ -35,6 +38,19 @@ class StyleConfig:
     weight: float = 1.0  # against those of the others; only ratios count
     scale: float = 1.0  # times the content's size: larger ones have larger strokes
     layers: tuple[str, ...] | None = None  # that it has a part in; None: all
+    regions: tuple[str, ...] | None = None  # that it has a part in; None: all
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """Regions of the content, each with a style of its own."""
+
+    content: Mask | None = None  # None: no regions
+    style: Mask | None = None  # None: all of the style is for every region
+    styles: tuple[Mask | None, ...] | None = None  # of several styles
+    mode: Literal["simple", "inside", "all"] = "simple"
+    weights: dict[str, float] | None = None  # of regions; None: 1 each
+    keep: tuple[str, ...] | None = None  # regions that stay as they are
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,8 @@ class Config:
     style: str | None = None
     styles: tuple[StyleConfig, ...] | None = None  # several, instead of ``style``
     style_scale: float = 1.0  # of all styles, times their own
+    texture: tuple[int, ...] | None = None  # width and height, instead of a content
+    tileable: bool = False  # opposite edges of the result fit together
     size: int = 512  # longer side of the result, in pixels
     seed: int = 0
     scales: Scales | None = None  # coarse to fine; None: one scale
@@ -92,6 +110,7 @@ class Config:
     start: str | None = None
     device: str | None = None  # cpu, gpu, tpu; None: the best there is
     compile_cache: bool = True  # keep compiled programs for the next run
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)

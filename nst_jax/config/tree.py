@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nst_jax import fields
 from nst_jax.config.check import MOST_SCALES, check_values, check_weight
-from nst_jax.config.records import Config, Layers, Scales, StyleConfig
+from nst_jax.config.records import Config, Layers, Mask, Scales, StyleConfig
 from nst_jax.yamltext import dump_yaml
 
 # Sections that other commands read from the same file.
@@ -29,8 +29,19 @@ def from_tree(
     if len(given) == 1:
         other = "styles" if given == ["style"] else "style"
         config = dataclasses.replace(config, **{other: None})
+    if tree.get("texture") is not None and config.texture is not None:
+        config = dataclasses.replace(config, size=max(config.texture))
+    if config.texture is not None:
+        config = _of_texture(config)
     check_values(config, where)
     return config
+
+
+def _of_texture(config: Config) -> Config:
+    """A config without a content, where nothing else is asked for."""
+    objective = dataclasses.replace(config.objective, content_layers=(), alpha=0.0)
+    start = "noise" if config.start is None else config.start
+    return dataclasses.replace(config, objective=objective, start=start)
 
 
 def to_yaml(config: Config) -> str:
@@ -88,6 +99,12 @@ def _convert(value, hint, where: str):
         return None if value is None else _layers(value, where)
     if hint == tuple[StyleConfig, ...] | None:
         return None if value is None else _styles(value, where)
+    if hint == Mask | None:
+        return None if value is None else _mask(value, where)
+    if hint == tuple[Mask | None, ...] | None:
+        return None if value is None else _masks(value, where)
+    if hint == dict[str, float] | None:
+        return None if value is None else _region_weights(value, where)
     if hint == tuple[str, ...] | None:
         layers = None if value is None else _layers(value, where)
         return tuple(layers) if layers is not None else None
@@ -144,6 +161,35 @@ def _style(value, where: str) -> StyleConfig:
         raise ValueError(f"{where}: picture is missing")
     picture = fields.text(tree["picture"], where=f"{where}: picture")
     return _replace(StyleConfig(picture), tree, "", where)
+
+
+def _mask(value, where: str) -> Mask:
+    if not isinstance(value, list | tuple):
+        return fields.text(value, where=where)
+    if not value:
+        raise ValueError(f"{where}: no masks: give a picture, or one for each region")
+    return tuple(fields.text(item, where=where) for item in value)
+
+
+def _masks(value, where: str) -> tuple[Mask | None, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(
+            f"{where}: expected a mask for each style, as [a.png, null], not "
+            f"{fields.kind(value)}"
+        )
+    return tuple(None if item is None else _mask(item, where) for item in value)
+
+
+def _region_weights(value, where: str) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{where}: expected weights of regions, as {{red: 2}}, not "
+            f"{fields.kind(value)}"
+        )
+    return {
+        fields.text(region, where=where): _weight(weight, f"{where}.{region}")
+        for region, weight in value.items()
+    }
 
 
 def _whole_numbers(value, where: str) -> tuple[int, ...]:

@@ -105,8 +105,8 @@ def read_axis(name: str, spec: Any, *, where: str) -> Values | Range:
         raise ValueError(f"{where}: {key} is the same for all lanes, not an axis")
     if key in NO_AXIS:
         raise ValueError(
-            f"{where}: several styles are the same for all lanes: vary style_scale or "
-            "style, or run a sweep for each"
+            f"{where}: {key} is the same for all lanes: vary something else, such as "
+            "style or style_scale, or run a sweep for each"
         )
     if isinstance(spec, Mapping):
         word, ends = next(iter(spec.items())) if len(spec) == 1 else (None, None)

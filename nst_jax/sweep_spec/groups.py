@@ -64,10 +64,14 @@ def shape_key(config: Config) -> tuple[tuple[str, Any], ...]:
         ),
     }
     return tuple(
-        (key, known.get(key, get(config, key)))
+        (key, _hashable(known.get(key, get(config, key))))
         for key in keys()
         if key not in NUMBERS and not is_shared(key)
     )
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else value
 
 
 def groups(sweep: Sweep) -> list[Group]:

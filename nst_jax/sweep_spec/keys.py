@@ -16,7 +16,11 @@ PATH_KEYS = ("content", "style", "start", "network.weights")
 # Where and how the whole sweep runs: the same for all lanes.
 SHARED_KEYS = ("device", "compile_cache", "solver.checkpoint_seconds")
 # Of which a list is meant; its parts cannot be labelled.
-NO_AXIS = ("styles",)
+NO_AXIS = (
+    "styles",
+    *(f"regions.{key}" for key in ("content", "style", "styles", "weights", "keep")),
+    "texture",
+)
 # It has all the layers that vgg16 has.
 KNOWN_LAYERS = layer_names("vgg19")
 
@@ -45,7 +49,9 @@ def find_key(name: str, *, where: str) -> str:
     known = keys()
     if name in known:
         return name
-    full = [key for key in known if key.rpartition(".")[2] == name]
+    full = [
+        key for key in known if key.rpartition(".")[2] == name and key not in NO_AXIS
+    ]
     if len(full) == 1:
         return full[0]
     if full:
