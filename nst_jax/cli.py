@@ -65,7 +65,8 @@ preset decides):
   objective.style_layers       [conv1_1, conv2_1], averaged; or {conv1_1: 2, ...}
   solver.name [lbfgs]          lbfgs or adam
   solver.iterations [500]      steps; one evaluation each
-  solver.history [20]          correction pairs of L-BFGS
+  solver.history [40]          correction pairs of L-BFGS
+  solver.preconditioned [true] large forms first; false: plain L-BFGS on the pixels
   solver.learning_rate [0.05]  of adam
   solver.precision [default]   default (TF32 on GPUs), float32, or bfloat16
   solver.scale_iterations      steps at each scale, as [100, 100, 50]; else each makes

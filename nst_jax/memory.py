@@ -55,6 +55,8 @@ class Work(NamedTuple):
         history: correction pairs of L-BFGS; None for Adam.
         pictures: bytes of the pictures as they were read, if they stay in memory.
         lanes: how many results are made at once.
+        rounded: whether pairs are kept in bfloat16, which pays on a CPU only: there
+            the bytes of the history are much of a step.
     """
 
     network: Network
@@ -64,6 +66,7 @@ class Work(NamedTuple):
     history: int | None
     pictures: int = 0
     lanes: int = 1
+    rounded: bool = False
 
 
 class Plan(NamedTuple):
@@ -102,6 +105,7 @@ def plan(
     Raises:
         ValueError: if nothing fits; names the largest size that does.
     """
+    work = work._replace(rounded=work.rounded and platform == "cpu")
     options = list(_options(work))
     leanest = min(options, key=lambda option: predict(option, platform=platform))
     if memory != "auto":
@@ -123,7 +127,8 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
     height, width = work.content
     pixels = height * width
     largest = max(_layer_bytes(work.network, work.layers).values())
-    state = work.lanes * pixels * _state_bytes(work.history)
+    rounded = work.rounded and platform == "cpu"
+    state = work.lanes * pixels * _state_bytes(work.history, rounded)
     resident = (
         (PROCESS if platform == "cpu" else ACCELERATOR)
         + PARAMS * _params_bytes(work.network)
@@ -181,10 +186,12 @@ def _activation_bytes(network: Network, layers: tuple[str, ...]) -> float:
     return total * (BFLOAT16 if str(network.precision) == "bfloat16" else 1.0)
 
 
-def _state_bytes(history: int | None) -> int:
+def _state_bytes(history: int | None, rounded: bool) -> int:
     """Bytes of the solver's state per pixel: pictures, gradients, and its own."""
-    floats = 5 * 3 if history is None else 4 * 3 + 2 * 3 * history
-    return FLOAT * floats
+    if history is None:
+        return FLOAT * 5 * 3
+    pair = 2 * 3 * (FLOAT // 2 if rounded else FLOAT)
+    return FLOAT * 4 * 3 + history * pair
 
 
 def _params_bytes(network: Network) -> int:

@@ -182,6 +182,7 @@ def work_with(
         None if config.solver.name == "adam" else history,
         pictures,
         lanes,
+        rounded=config.solver.precision != "float32",
     )
 
 
@@ -226,7 +227,7 @@ def prepare_with(
         memory.work.network,
         {},
         tuple(scales),
-        _solver(config, memory.work.history),
+        _solver(config, memory.work),
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
@@ -309,7 +310,11 @@ def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
     )
 
 
-def _solver(config: Config, history: int | None) -> Solver:
-    if history is None:
+def _solver(config: Config, work: Work) -> Solver:
+    if work.history is None:
         return Adam(config.solver.learning_rate)
-    return LBFGS(history)
+    return LBFGS(
+        work.history,
+        preconditioned=config.solver.preconditioned,
+        rounded=work.rounded,
+    )
