@@ -56,9 +56,7 @@ def test_table_and_file(score, tmp_path):
     target = tmp_path / "scores.csv"
     ran = score("--csv", target)
     assert ran.code == 0, ran.err
-    assert (
-        "for results of 96 x 72: content resized from 192 x 144 to 96 x 72" in ran.out
-    )
+    assert "results of 96 x 72: content resized from 192 x 144 to 96 x 72" in ran.out
     assert ran.out.count("content resized") == 1  # two results of one size
     for word in ("gram/conv1_2", "wasserstein", "random_filters", "ssim", "noise"):
         assert word in ran.out

@@ -60,8 +60,8 @@ def score_card(
         octaves: of the random filters.
 
     Returns:
-        ``gram`` (geometric mean over the layers), ``gram/conv1_2``, ..., in the order of
-        ``MEANING``.
+        ``gram`` (geometric mean over the layers), ``gram/conv1_2``, ..., in the
+        order of ``MEANING``.
 
     Raises:
         ValueError: if result and content differ in size, or a picture is too small.

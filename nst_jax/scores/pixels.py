@@ -1,8 +1,8 @@
 """Scores by pixels alone: structure, edges, colours, noise.
 
 All take NumPy pictures ``(h, w, 3)``, sRGB in [0, 1]. Filters are scipy's. Structural
-similarity is written out, for scikit-image, which has it, would bring five more packages
-along; tests compare the two.
+similarity is written out: scikit-image, which has it, would bring five more packages
+along. Tests compare the two.
 """
 
 import numpy as np
