@@ -1,8 +1,8 @@
 """Write scores by scikit-image: ``python tests/golden/make_scores.py``.
 
 ``scores.npz`` holds two gray pictures and what scikit-image says of them: their
-structural similarity with the settings of Wang et al. 2004, and the correlation of their
-Sobel edges. Made with scikit-image 0.26.
+structural similarity with the settings of Wang et al. 2004, and the correlation of
+their Sobel edges. Made with scikit-image 0.26.
 """
 
 from pathlib import Path
