@@ -31,17 +31,17 @@ class Law(NamedTuple):
         bounds: its arguments.
         broken: name of the variant on which it must fail.
         quick: arguments that replace others in a quick run, which is further from
-            convergence.
+            convergence; None: it says nothing of such a run, and is not judged there.
     """
 
     check: Callable[..., Verdict]
     bounds: Mapping[str, Any]
     broken: str
-    quick: Mapping[str, Any] = {}
+    quick: Mapping[str, Any] | None = {}
 
     def judge(self, rows: Sequence[Row], *, quick: bool = False) -> Verdict:
         """The verdict on an experiment's rows."""
-        bounds = {**self.bounds, **(self.quick if quick else {})}
+        bounds = {**self.bounds, **((self.quick or {}) if quick else {})}
         return self.check(rows, **bounds)
 
 

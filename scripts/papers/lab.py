@@ -82,13 +82,15 @@ class Run(NamedTuple):
         picture: float32 (h, w, 3) in [0, 1].
         terms: losses at the end by name; see trace.csv.
         trace: a dict of losses per iteration; the number of the iteration is its place.
-        seconds: of compiling and solving; of a sweep's lane, its share.
+        seconds: of solving; of a sweep's lane, its share of compiling, too.
+        raw: the picture before it was clipped to [0, 1]; None of a sweep's lane.
     """
 
     picture: np.ndarray
     terms: dict[str, float]
     trace: list[dict[str, float]]
     seconds: float
+    raw: np.ndarray | None = None
 
     def at(self, iteration: int, term: str = "total") -> float:
         """A loss after so many iterations, or at the end of a shorter run."""
@@ -191,17 +193,25 @@ class Lab:
     def alone(
         self, lanes: Sequence[Mapping[str, Any]], *, iterations: int = 500
     ) -> list[Run]:
-        """Runs one after the other, for their seconds; lanes hold sections of keys."""
+        """Runs one after the other: for their seconds, or where shapes differ.
+
+        Args:
+            lanes: arguments of ``nst_jax.stylize`` for each.
+            iterations: of each, unless it says how many at each scale.
+        """
         made = []
-        for lane in self._ordered(lanes):
+        for left, lane in zip(
+            range(len(lanes))[::-1], self._ordered(lanes), strict=True
+        ):
             common = self._common(dict(lane))
-            solver = {"iterations": self.iterations(iterations)}
-            common["solver"] = solver | common.get("solver", {})
+            count = {"iterations": self.iterations(iterations)}
+            count |= self._haste(count, left)
+            common["solver"] = count | common.get("solver", {})
             result = nst_jax.stylize(*self._pictures(), **common)
             seconds = result.manifest["seconds"]
             trace = _trace(result.records)
-            terms = trace[-1]
-            made.append(Run(result.picture, terms, trace, seconds["solve"]))
+            raw = result.records[-1].picture
+            made.append(Run(result.picture, trace[-1], trace, seconds["solve"], raw))
         return made
 
     def watch(
@@ -228,7 +238,8 @@ class Lab:
                 output={"dir": str(out), "every": min(step, count)},
             )
             result = run_config(config)
-            shots = {int(p.stem): load(p).pixels for p in (out / "snapshots").iterdir()}
+            files = (out / "snapshots").glob("iteration_*.png")
+            shots = {int(p.stem.rpartition("_")[2]): load(p).pixels for p in files}
         trace = _trace(result.records)
         kept = {n: p for n, p in shots.items() if n % min(step, count) == 0}
         return Run(result.picture, trace[-1], trace, 0.0), kept

@@ -29,7 +29,7 @@ edges (1 best), structural similarity and correlation of edges with the content;
 (1 best) of responses; noise, finest detail, of the style's. See `nst_jax/scores`.
 
 Each law must fail on a method that is broken on purpose, and tests hold that it does:
-the words after "breaks on" name the variant.
+the words after "fails with" name the variant.
 
 """
 
@@ -157,7 +157,7 @@ def _short(one: Experiment, record: Record) -> str:
 
 def _verdicts(record: Record) -> str:
     return "".join(
-        f"* {'Held' if law['held'] else '**Not held**'}: {law['text']} (breaks on: "
+        f"* {'Held' if law['held'] else '**Not held**'}: {law['text']} (fails with: "
         f"{law['broken']})\n"
         for law in record["laws"]
     )

@@ -160,7 +160,7 @@ EXPERIMENTS = (
                     "less": "gatys2016",
                     "factor": 1.5,
                 },
-                SWAPPED,
+                ORDER,
                 {"factor": 1.1},
             ),
         ),

@@ -1,9 +1,11 @@
 """Reconstructions from single layers: 2016, figure 1."""
 
+import numpy as np
+
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import strip
-from scripts.papers.lab import ORDER, RANDOM, STYLE_LAYERS, SWAPPED, Lab, psnr
+from scripts.papers.lab import ORDER, RANDOM, STYLE_LAYERS, SWAPPED, Lab, Run, psnr
 
 CONTENT_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 
@@ -35,20 +37,26 @@ def content(lab: Lab) -> Found:
 def style(lab: Lab) -> Found:
     """Textures from one to five layers' Gram matrices."""
     sets = [STYLE_LAYERS[: n + 1] for n in range(len(STYLE_LAYERS))]
-    runs = lab.run(
-        [{"style_layers": {x: 1 / len(chosen) for x in chosen}} for chosen in sets],
-        objective={"alpha": 0.0, "beta": 1.0, "content_layers": {"conv1_1": 0.0}},
+    nothing = {"alpha": 0.0, "content_layers": {"conv1_1": 0.0}}
+    # One by one: the smaller sets need but the beginning of the network.
+    runs = lab.alone(
+        [
+            {"objective": {"style_layers": dict.fromkeys(chosen, 0.2), **nothing}}
+            for chosen in sets
+        ]
     )
     rows = [
-        {
-            "layers": f"to {chosen[-1]}",
-            **lab.gram_errors(run.picture),
-            "pixel_rmse": float(((run.picture - lab.content) ** 2).mean() ** 0.5),
-        }
+        # Before they are clipped: without deeper layers, colours leave [0, 1].
+        {"layers": f"to {chosen[-1]}", **lab.gram_errors(_unclipped(run))}
         for chosen, run in zip(sets, runs, strict=True)
     ]
     tiles = [(r["layers"], run.picture) for r, run in zip(rows, runs, strict=True)]
     return Found(rows, {"": strip([("style", lab.style), *tiles])})
+
+
+def _unclipped(run: Run) -> np.ndarray:
+    assert run.raw is not None
+    return run.raw
 
 
 def _ends(lab: Lab, layers) -> tuple[str, ...]:
@@ -79,8 +87,9 @@ EXPERIMENTS = (
         "style-reconstructions",
         "Style reconstructions (2016, figure 1, below)",
         "From noise, the picture whose Gram matrices are the style's at conv1_1, then "
-        "also at conv2_1, and so on to all five layers. The numbers are relative Gram "
-        "errors at each layer, of a network rescaled on the two pictures.",
+        "also at conv2_1, and so on to all five layers. The numbers are relative "
+        "Gram errors at each layer, of a network rescaled on the two pictures, before "
+        "pixels are clipped to [0, 1].",
         style,
         (
             Law(

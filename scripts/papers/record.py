@@ -31,8 +31,6 @@ def perform(experiment: Experiment, lab: Lab, folder: Path) -> Record:
         _save(folder, "-".join(filter(None, (experiment.name, name))), figure)
         for name, figure in found.figures.items()
     ]
-    quick = lab.settings.quick
-    verdicts = [(law, law.judge(found.rows, quick=quick)) for law in experiment.laws]
     record = {
         "name": experiment.name,
         "settings": settings_of(lab.settings),
@@ -44,12 +42,23 @@ def perform(experiment: Experiment, lab: Lab, folder: Path) -> Record:
         "rows": [{k: _rounded(v) for k, v in row.items()} for row in found.rows],
         "notes": list(found.notes),
         "figures": figures,
-        "laws": [
-            {"held": v.held, "text": v.text, "broken": law.broken}
-            for law, v in verdicts
-        ],
     }
-    return _written(folder, record)
+    return _written(folder, judged(experiment, record))
+
+
+def judged(experiment: Experiment, record: Record) -> Record:
+    """The record with the verdicts that its rows deserve."""
+    if "rows" not in record:
+        return record
+    quick = record["settings"]["quick"]
+    laws = [law for law in experiment.laws if not (quick and law.quick is None)]
+    verdicts = [law.judge(record["rows"], quick=quick) for law in laws]
+    return record | {
+        "laws": [
+            {**verdict._asdict(), "broken": law.broken}
+            for law, verdict in zip(laws, verdicts, strict=True)
+        ]
+    }
 
 
 def why_not(experiment: Experiment, lab: Lab) -> str | None:
@@ -80,7 +89,7 @@ def earlier(experiment: Experiment, settings: Settings, folder: Path) -> Record 
     record = read(folder).get(experiment.name)
     if record is None or record.get("settings") != settings_of(settings):
         return None
-    return record
+    return _written(folder, judged(experiment, record))
 
 
 def read(folder: Path) -> dict[str, Record]:
