@@ -1,11 +1,13 @@
 """The page of results, from records alone."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.papers.experiment import Experiment
 from scripts.papers.record import Record
 
+WIDTH = 88  # of lines of prose
 HEAD = """\
 # The papers reproduced
 
@@ -98,12 +100,12 @@ def _made_with(records: Mapping[str, Record]) -> str:
     broken = (
         f" **Broken on purpose: {settings['broken']}.**" if settings["broken"] else ""
     )
-    return (
+    return _paragraph(
         f"Content {settings['content']}, style {settings['style']}, longer side "
         f"{settings['size']} pixels{quick}; network {first['network']}; "
         f"{first['device']}, jax {first['versions']['jax']}; {minutes:.0f} minutes in "
         f"all, on {first['date']}. 500 iterations at one scale from noise, seed 0, "
-        f"with the preset gatys2016, unless said otherwise.{broken}\n\n"
+        f"with the preset gatys2016, unless said otherwise.{broken}"
     )
 
 
@@ -130,20 +132,22 @@ def _outcome(record: Record | None) -> str:
         return f"not run: {record['not_run']}"
     held = sum(law["held"] for law in record["laws"])
     count = len(record["laws"])
+    if not count:
+        return "not judged"
     return f"{held} of {count}" if held == count else f"**{held} of {count}**"
 
 
 def _section(one: Experiment, record: Record | None, folder: str) -> str:
-    text = f"## {one.title}\n\n{one.claim}\n\n"
+    text = f"## {one.title}\n\n{_paragraph(one.claim)}"
     if record is None or "rows" not in record:
         return f"{text}{_outcome(record).capitalize()}.\n\n"
     for name in record["figures"]:
         text += f"![{one.title}]({folder}/{name})\n\n"
     text += table(record["rows"]) + "\n"
-    text += "".join(f"{note}\n\n" for note in record["notes"])
+    text += "".join(map(_paragraph, record["notes"]))
     text += _verdicts(record) + "\n"
     if one.remark and not all(law["held"] for law in record["laws"]):
-        text += f"{one.remark}\n\n"
+        text += _paragraph(one.remark)
     return f"{text}`{one.name}`, {record['seconds']:.0f} seconds.\n\n"
 
 
@@ -151,13 +155,20 @@ def _short(one: Experiment, record: Record) -> str:
     """An experiment on other pictures: its numbers and its laws."""
     if "rows" not in record:
         return ""
-    notes = "".join(f"{note}\n\n" for note in record["notes"])
+    notes = "".join(map(_paragraph, record["notes"]))
     return f"### {one.title}\n\n{table(record['rows'])}\n{notes}{_verdicts(record)}\n"
 
 
 def _verdicts(record: Record) -> str:
-    return "".join(
+    lines = (
         f"* {'Held' if law['held'] else '**Not held**'}: {law['text']} (fails with: "
-        f"{law['broken']})\n"
+        f"{law['broken']})"
         for law in record["laws"]
     )
+    return "".join(
+        textwrap.fill(line, WIDTH, subsequent_indent="  ") + "\n" for line in lines
+    )
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False) + "\n\n"
