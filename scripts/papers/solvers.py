@@ -57,6 +57,7 @@ def sizes(lab: Lab) -> Found:
     sides = (size // 2, size, 2 * size)
     runs = lab.run(
         [{"size": side, "scales": [side]} for side in sides],
+        start="content",
         objective={"alpha": 1e-3},
     )
     small = Lab(replace(lab.settings, size=size // 2), lab.folder)
@@ -96,10 +97,10 @@ EXPERIMENTS = (
     Experiment(
         "sizes",
         "Sizes",
-        "The same pair at three sizes, alpha/beta = 1e-3. Strokes are as large as what "
-        "the network sees of the style, in pixels: the larger the picture, the finer "
-        "they are in it, and the more is left of the photograph. ssim is measured at "
-        "the smallest size.",
+        "The same pair at three sizes, alpha/beta = 1e-3, from the content. Strokes "
+        "are as large as what the network sees of the style, in pixels: the larger the "
+        "picture, the finer they are in it, and the more is left of the photograph. "
+        "ssim is measured at the smallest size.",
         sizes,
         (Law(laws.rises, {"column": "ssim", "factor": 1.0}, ORDER),),
     ),
