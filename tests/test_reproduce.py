@@ -346,7 +346,7 @@ def test_the_gallerys_commands_are_accepted():
             assert (found.size, found.objective.alpha) == (gallery.SIZE, gallery.ALPHA)
 
 
-# --- opt-in ------------------------------------------------------------------------------
+# --- opt-in -------------------------------------------------------------------
 
 
 @pytest.mark.slow
