@@ -31,7 +31,7 @@ from scripts.papers import gallery
 from scripts.papers.catalogue import EXPERIMENTS
 from scripts.papers.lab import QUICK_SIZE, VARIANTS, Lab, Settings
 from scripts.papers.page import as_markdown
-from scripts.papers.record import Record, earlier, judged, perform, read
+from scripts.papers.record import Record, earlier, perform, read_judged
 
 PICTURES = ROOT / "configs" / "pictures"
 WHAT = ("all", "page", "gallery", *EXPERIMENTS)
@@ -142,21 +142,15 @@ def _say(record: Record) -> None:
 
 
 def _write_page(out: Path, also: list[list[str]]) -> None:
-    others = {title: _judged(Path(folder)) for title, folder in also}
+    others = {title: read_judged(Path(folder), EXPERIMENTS) for title, folder in also}
     page = as_markdown(
-        _judged(out),
+        read_judged(out, EXPERIMENTS),
         EXPERIMENTS.values(),
         folder=out.name,
         command="python scripts/reproduce.py all",
         also=others,
     )
     write_text(out.with_name(f"{out.name}.md"), page)
-
-
-def _judged(folder: Path) -> dict[str, Record]:
-    """The records in a folder, judged by the laws as they are now."""
-    records = read(folder)
-    return {n: judged(EXPERIMENTS[n], r) for n, r in records.items()}
 
 
 if __name__ == "__main__":

@@ -223,6 +223,7 @@ def test_a_law_that_did_not_hold_is_on_the_page_with_its_reason(tmp_path):
     lab = Lab(settings(quick=False), tmp_path)
     perform(toy(values=(1.0, 2.0)), lab, tmp_path)
     page = page_of(tmp_path, toy())
+    assert "0 of 1 laws held; not in `toy`." in page
     assert "| A toy | **0 of 1** |" in page
     assert "* **Not held**: x falls" in page
     assert "It did not." in page
@@ -321,14 +322,21 @@ def test_every_experiment_is_listed(capsys):
 
 
 def test_the_page_is_what_its_records_say():
-    page = (ROOT / "docs" / "reproduction.md").read_text()
-    records = read(ROOT / "docs" / "reproduction")
+    # python scripts/reproduce.py page --out docs/reproduction \\
+    #     --also "The same on photographs" docs/reproduction/photographs
+    folder = ROOT / "docs" / "reproduction"
+    records, others = read(folder), read(folder / "photographs")
     assert set(records) == set(EXPERIMENTS)
-    for name, record in records.items():
-        again = judged(EXPERIMENTS[name], record)
-        assert again == record
-        for figure in record.get("figures", ()):
-            assert f"(reproduction/{figure})" in page
+    for record in (*records.values(), *others.values()):
+        assert judged(EXPERIMENTS[record["name"]], record) == record
+    page = as_markdown(
+        records,
+        EXPERIMENTS.values(),
+        folder=folder.name,
+        command="python scripts/reproduce.py all",
+        also={"The same on photographs": others},
+    )
+    assert (ROOT / "docs" / "reproduction.md").read_text() == page
 
 
 def test_the_gallerys_commands_are_accepted():

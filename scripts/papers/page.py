@@ -122,7 +122,20 @@ def _summary(records: Mapping[str, Record], experiments: Sequence[Experiment]) -
                 else "",
             }
         )
-    return table(rows) + "\n"
+    return _paragraph(_count(records, experiments)) + table(rows) + "\n"
+
+
+def _count(records: Mapping[str, Record], experiments: Sequence[Experiment]) -> str:
+    """How many laws held, and where one did not."""
+    verdicts = [
+        (one.name, law["held"])
+        for one in experiments
+        for law in records.get(one.name, {}).get("laws", ())
+    ]
+    failed = dict.fromkeys(f"`{name}`" for name, held in verdicts if not held)
+    held = sum(held for _, held in verdicts)
+    text = f"{held} of {len(verdicts)} laws held"
+    return f"{text}; not in {', '.join(failed)}." if failed else f"{text}."
 
 
 def _outcome(record: Record | None) -> str:

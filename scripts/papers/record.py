@@ -3,6 +3,7 @@
 import datetime
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,16 @@ def earlier(experiment: Experiment, settings: Settings, folder: Path) -> Record 
     if record is None or record.get("settings") != settings_of(settings):
         return None
     return _written(folder, judged(experiment, record))
+
+
+def read_judged(
+    folder: Path, experiments: Mapping[str, Experiment]
+) -> dict[str, Record]:
+    """All records in a folder, judged by the laws as they are now, and kept so."""
+    return {
+        name: _written(folder, judged(experiments[name], record))
+        for name, record in read(folder).items()
+    }
 
 
 def read(folder: Path) -> dict[str, Record]:
