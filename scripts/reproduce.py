@@ -154,4 +154,7 @@ def _write_page(out: Path, also: list[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped: --resume keeps the experiments that are done")

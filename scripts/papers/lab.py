@@ -47,6 +47,7 @@ VARIANTS: Mapping[str, str] = {
     EARLY: "every second run, the last one among them, ends after a twentieth of it",
 }
 QUICK_SIZE, QUICK_PART = 96, 0.2  # of the size and the iterations of a quick run
+PLAIN = {"preconditioned": False, "history": 20}  # L-BFGS as in the papers
 TERMS = ("total", "content", "style", "tv")
 
 
@@ -183,11 +184,13 @@ class Lab:
             combine="list",
             **self._common(settings),
         )
-        made = [
-            Run(lane.picture, dict(lane.terms), _trace(records), lane.seconds)
-            for lane, records in zip(result.lanes, result.records, strict=True)
-            if lane.picture is not None
-        ]
+        _check(result.outcome)
+        made = []
+        for lane, records in zip(result.lanes, result.records, strict=True):
+            if lane.picture is None or lane.outcome != "finished":
+                raise ValueError(f"{lane.labels}: {lane.text}")
+            terms, trace = dict(lane.terms), _trace(records)
+            made.append(Run(lane.picture, terms, trace, lane.seconds))
         return [made[different.index(lane)] for lane in wanted]
 
     def alone(
@@ -206,8 +209,9 @@ class Lab:
             common = self._common(dict(lane))
             count = {"iterations": self.iterations(iterations)}
             count |= self._haste(count, left)
-            common["solver"] = count | common.get("solver", {})
+            common["solver"] = count | common["solver"]
             result = nst_jax.stylize(*self._pictures(), **common)
+            _check(result.outcome)
             seconds = result.manifest["seconds"]
             trace = _trace(result.records)
             raw = result.records[-1].picture
@@ -234,10 +238,15 @@ class Lab:
                 start=common["start"],
                 network=common["network"],
                 objective=keys,
-                solver={"iterations": count, "checkpoint_seconds": 0},
+                solver={
+                    **common["solver"],
+                    "iterations": count,
+                    "checkpoint_seconds": 0,
+                },
                 output={"dir": str(out), "every": min(step, count)},
             )
             result = run_config(config)
+            _check(result.outcome)
             files = (out / "snapshots").glob("iteration_*.png")
             shots = {int(p.stem.rpartition("_")[2]): load(p).pixels for p in files}
         trace = _trace(result.records)
@@ -245,12 +254,14 @@ class Lab:
         return Run(result.picture, trace[-1], trace, 0.0), kept
 
     def _common(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Settings of ``sweep`` and ``stylize`` that all runs share: one scale, as in
-        the papers, from noise.
+        """Settings of ``sweep`` and ``stylize`` that all runs share: as in the papers
+        one scale, from noise, by L-BFGS on the pixels.
         """
         size = self.settings.size
         network = {"weights": self._weights(), **settings.pop("network", {})}
+        solver = {**PLAIN, **settings.pop("solver", {})}
         common = {"size": size, "start": "noise", "network": network, **settings}
+        common["solver"] = solver
         common.setdefault("scales", [common["size"]])
         return common
 
@@ -335,6 +346,12 @@ class Lab:
         return response_errors(
             network, params, result=result, content=content, layers=(layer,)
         )[layer]
+
+
+def _check(outcome) -> None:
+    """Half a run says nothing: a signal that ended it ends the experiment."""
+    if outcome.code == "interrupted":
+        raise KeyboardInterrupt
 
 
 def _trace(records) -> list[dict[str, float]]:

@@ -105,7 +105,8 @@ def _made_with(records: Mapping[str, Record]) -> str:
         f"{settings['size']} pixels{quick}; network {first['network']}; "
         f"{first['device']}, jax {first['versions']['jax']}; {minutes:.0f} minutes in "
         f"all, on {first['date']}. 500 iterations at one scale from noise, seed 0, "
-        f"with the preset gatys2016, unless said otherwise.{broken}"
+        f"of L-BFGS on the pixels (solver.preconditioned=false), with the preset "
+        f"gatys2016, unless said otherwise.{broken}"
     )
 
 

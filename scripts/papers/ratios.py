@@ -51,7 +51,7 @@ def layers_and_ratios(lab: Lab) -> Found:
             for s in SETS
             for a in alphas
         ],
-        iterations=200,
+        iterations=300,
     )
     rows = [
         scored(lab, name, run)
@@ -93,7 +93,7 @@ EXPERIMENTS = (
         "Style layers against alpha/beta (2015, figure 3)",
         "Rows: style from conv1_1 alone (A) to all five layers (E). Columns: "
         "alpha/beta 1e-5 to 1e-2. Structures grow along the rows, the content comes "
-        "through along the columns. 200 iterations.",
+        "through along the columns. 300 iterations.",
         layers_and_ratios,
         (
             Law(

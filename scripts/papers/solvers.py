@@ -15,8 +15,10 @@ def solvers(lab: Lab) -> Found:
     """L-BFGS, Adam at several rates, and from coarse to fine."""
     size = lab.settings.size
     lanes = {
-        "L-BFGS": {"solver": {"preconditioned": False, "history": 20}},
-        "L-BFGS, large forms first": {},
+        "L-BFGS": {},
+        "L-BFGS, large forms first": {
+            "solver": {"preconditioned": True, "history": 40}
+        },
         **{
             f"Adam {rate:g}": {"solver": {"name": "adam", "learning_rate": rate}}
             for rate in (0.01, 0.02, 0.05, 0.1)
