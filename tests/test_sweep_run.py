@@ -248,7 +248,7 @@ def test_only_what_is_missing_is_run(swept, copy, pictures, tiny_weights):
     before, after = table_of(swept[0].folder), table_of(copy)
     for one, other in zip(before, after, strict=True):
         assert float(one["total"]) == pytest.approx(float(other["total"]), rel=1e-4)
-    assert any("3 lanes are done already" in line for line in said.lines)
+    assert any("3 of 4 lanes are done already" in line for line in said.lines)
     assert "to run: 1 of 4 lanes" in said.lines
 
 
