@@ -112,8 +112,10 @@ def test_a_file_with_a_sweep_and_going_on(run_cli, pictures, workdir):
         (["seed=1,2", "lanes=0"], "lanes must be from 1 up"),
         (
             ["seed={linear: [0, 999, 1000]}", "alpha={linear: [0, 1, 1000]}"],
-            "1,000,000",
+            "1,000,000 lanes, more than 10,000: give fewer",
         ),
+        (["seed={linear: [1, 9999, 9999]}", "tv=0,1"], "would take very roughly"),
+        (["alpha={uniform: [0, 1]}", "combine=random", "samples=10001"], "roughly"),
         (["style_layers.conv1_1=0,1", "objective.preset=nobody"], "nobody"),
         (["seed=1,2", "--resume"], "--out FOLDER"),
         (["seed=1,2", "--resume", "--overwrite", "--out", "x"], "give one of them"),
