@@ -29,9 +29,10 @@ from nst_jax.host import use_compile_cache
 from nst_jax.outputs.files import write_text
 from scripts.papers import gallery
 from scripts.papers.catalogue import EXPERIMENTS
-from scripts.papers.lab import QUICK_SIZE, VARIANTS, Lab, Settings
+from scripts.papers.lab import Lab
 from scripts.papers.page import as_markdown
 from scripts.papers.record import Record, earlier, perform, read_judged
+from scripts.papers.settings import QUICK_SIZE, VARIANTS, Settings
 
 PICTURES = ROOT / "configs" / "pictures"
 WHAT = ("all", "page", "gallery", *EXPERIMENTS)

@@ -11,10 +11,12 @@ from scripts import reproduce
 from scripts.papers import figures, gallery, laws
 from scripts.papers.catalogue import EXPERIMENTS
 from scripts.papers.experiment import Experiment, Found, Law
-from scripts.papers.lab import ORDER, SEED, VARIANTS, Lab, Settings, psnr, rmse
+from scripts.papers.judge import psnr, rmse
+from scripts.papers.lab import Lab
 from scripts.papers.networks import NOTEBOOK
 from scripts.papers.page import as_markdown, table
 from scripts.papers.record import earlier, judged, perform, read
+from scripts.papers.settings import ORDER, SEED, VARIANTS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "configs" / "pictures"

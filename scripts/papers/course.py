@@ -3,8 +3,9 @@
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import curves, strip
-from scripts.papers.lab import EARLY, ORDER, SWAPPED, Lab
+from scripts.papers.lab import Lab
 from scripts.papers.ratios import SCORES, compare
+from scripts.papers.settings import EARLY, ORDER, SWAPPED
 
 
 def progress(lab: Lab) -> Found:

@@ -1,8 +1,9 @@
 """What an experiment is: a claim of the literature, a run, and laws that test it.
 
 A law is a pure function from an experiment's rows to a verdict, so that it can be tried
-on numbers of any origin. Each names a broken variant of the method (``lab.VARIANTS``)
-on which it must fail: a law that nothing can break would test nothing.
+on numbers of any origin. Each names a broken variant of the method, one of
+``settings.VARIANTS``, on which it must fail: a law that nothing can break would test
+nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,79 +1,38 @@
-"""Where experiments are made: pictures, network, runs through the public API, scores.
+"""Where experiments are made: runs through the public API, and their judge.
 
-A lab can be broken on purpose (``VARIANTS``): the runs are then made wrongly, while
-whatever judges them stays right. Laws must notice.
+A lab can be broken on purpose (``settings.VARIANTS``): the runs are then made wrongly,
+while whatever judges them stays right. Laws must notice.
 """
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 import nst_jax
-from nst_jax.config import Config, NetworkConfig, changed
+from nst_jax.config import Config, changed
 from nst_jax.features.layout import BLOCK_CHANNELS, layer_names
-from nst_jax.features.pretrained import locate
 from nst_jax.features.random_weights import random_weights
-from nst_jax.features.rescale import rescale
-from nst_jax.features.vgg import device_params, network_of
-from nst_jax.features.weights import stored_layers, write
+from nst_jax.features.weights import write
 from nst_jax.images.initial import cover
-from nst_jax.images.io import load
-from nst_jax.images.resize import fit_area, fit_longer_side
-from nst_jax.loading import load_network, unit_mu
+from nst_jax.images.io import load, save
+from nst_jax.outputs.lanes import trouble
 from nst_jax.run import run as run_config
-from nst_jax.scores.card import score_card
-from nst_jax.scores.features import gram_errors, response_errors
-
-STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-HELD_OUT = ("conv1_2", "conv2_2", "conv3_3", "conv4_3")  # no experiment matches them
-JUDGED = (*STYLE_LAYERS, *HELD_OUT, "conv2_2", "conv4_2")
-
-RANDOM = "random network"
-SWAPPED = "content and style swapped"
-ORDER = "wrong order"
-SEED = "seed ignored"
-EARLY = "stopped early"
-VARIANTS: Mapping[str, str] = {
-    RANDOM: "filters are random (He), of the same widths",
-    SWAPPED: "the runs take the content picture as style, and the style as content",
-    ORDER: "layers, weights or whatever an experiment varies are given in reverse",
-    SEED: "every run starts from the same noise",
-    EARLY: "every second run, the last one among them, ends after a twentieth of it",
-}
-QUICK_SIZE, QUICK_PART = 96, 0.2  # of the size and the iterations of a quick run
-PLAIN = {"preconditioned": False, "history": 20}  # L-BFGS as in the papers
-TERMS = ("total", "content", "style", "tv")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all experiments have in common.
-
-    Attributes:
-        content: the content picture.
-        style: the style picture.
-        photograph: a photograph to be used as style (2016, figure 7).
-        size: longer side of the results.
-        weights: ``network.weights``.
-        quick: a fifth of the iterations, and looser laws.
-        broken: one of ``VARIANTS``, or None.
-        own: whether content and style are the caller's own.
-    """
-
-    content: Path
-    style: Path
-    photograph: Path
-    size: int = 256
-    weights: str = "vgg19-tiny"
-    quick: bool = False
-    broken: str | None = None
-    own: bool = False
+from scripts.papers.judge import Judge
+from scripts.papers.settings import (
+    EARLY,
+    ORDER,
+    PLAIN,
+    QUICK_PART,
+    RANDOM,
+    SEED,
+    SWAPPED,
+    TERMS,
+    Settings,
+)
 
 
 class Run(NamedTuple):
@@ -98,62 +57,21 @@ class Run(NamedTuple):
         return self.trace[min(iteration, len(self.trace) - 1)][term]
 
 
-class Lab:
-    """Runs and scores under given settings."""
+class Lab(Judge):
+    """Runs under given settings, and their judge."""
 
     def __init__(self, settings: Settings, folder: Path):
         """``folder`` is for files of its own."""
-        self.settings = settings
+        super().__init__(settings)
         self.folder = folder
-
-    # --- pictures and network ----------------------------------------------------
-
-    @cached_property
-    def content(self) -> np.ndarray:
-        """The content picture at the size of the runs."""
-        return fit_longer_side(load(self.settings.content).pixels, self.settings.size)
-
-    @cached_property
-    def style(self) -> np.ndarray:
-        """The style picture at the content's area."""
-        height, width = self.content.shape[:2]
-        return fit_area(load(self.settings.style).pixels, height * width)
 
     def with_style(self, style: Path) -> "Lab":
         """A lab with another style picture."""
         return Lab(replace(self.settings, style=style), self.folder)
 
-    def has(self, weights: str) -> bool:
-        """Whether named weights are here."""
-        return locate(weights) is not None
-
     def with_weights(self, weights: str) -> "Lab":
         """A lab with another network."""
         return Lab(replace(self.settings, weights=weights), self.folder)
-
-    @property
-    def _narrowest(self) -> int:
-        return min(*self.content.shape[:2], *self.style.shape[:2])
-
-    def deepest(self, layer: str) -> str:
-        """The layer, or conv5_1 where the network ends before it."""
-        return layer if layer in self._stored else "conv5_1"
-
-    @cached_property
-    def network_name(self) -> str:
-        """What the judging network is called."""
-        return self._loaded.weights.name
-
-    @cached_property
-    def _loaded(self):
-        weights = NetworkConfig(weights=self.settings.weights)
-        return load_network(Config(network=weights), layers=frozenset(JUDGED))
-
-    @cached_property
-    def _stored(self) -> tuple[str, ...]:
-        from nst_jax.features.pretrained import choose, resolve
-
-        return tuple(stored_layers(resolve(choose(self.settings.weights))))
 
     # --- runs ----------------------------------------------------------------------
 
@@ -187,7 +105,7 @@ class Lab:
         _check(result.outcome)
         made = []
         for lane, records in zip(result.lanes, result.records, strict=True):
-            if lane.picture is None or lane.outcome != "finished":
+            if lane.picture is None or trouble(lane):
                 raise ValueError(f"{lane.labels}: {lane.text}")
             terms, trace = dict(lane.terms), _trace(records)
             made.append(Run(lane.picture, terms, trace, lane.seconds))
@@ -300,52 +218,10 @@ class Lab:
         arrays = [cover(load(given[1]).pixels, height, width), self.content]
         if not files:
             return arrays
-        from nst_jax.images.io import save
-
         paths = [self.folder / f"{name}.png" for name in ("content", "style")]
         for path, array in zip(paths, arrays, strict=True):
             save(path, array)
         return paths
-
-    # --- judging ---------------------------------------------------------------------
-
-    @cached_property
-    def _judge(self):
-        """Network and its parameters, rescaled on the two pictures."""
-        weights = self._loaded.weights
-        network, params = network_of(weights), device_params(weights)
-        pair = jnp.asarray(self.content), jnp.asarray(self.style)
-        return network, rescale(params, unit_mu(network, weights, params, pair))
-
-    def scores(self, picture: np.ndarray) -> dict[str, float]:
-        """All scores of a picture of the runs' size; see ``scores.card``."""
-        network, params = self._judge
-        return score_card(
-            network,
-            params,
-            result=np.asarray(picture, np.float32),
-            content=self.content,
-            style=self.style,
-            style_layers=HELD_OUT,
-            content_layers=("conv4_2", "conv5_1"),
-            octaves=min(4, int(np.log2(self._narrowest / 7)) + 1),
-        )
-
-    def gram_errors(
-        self, picture: np.ndarray, layers: tuple[str, ...] = STYLE_LAYERS
-    ) -> dict[str, float]:
-        """Relative Gram errors at layers; of a picture of any size."""
-        network, params = self._judge
-        result, style = jnp.asarray(picture), jnp.asarray(self.style)
-        return gram_errors(network, params, result=result, style=style, layers=layers)
-
-    def response_error(self, picture: np.ndarray, layer: str = "conv4_2") -> float:
-        """Relative error of the responses at a layer, against the content's."""
-        network, params = self._judge
-        result, content = jnp.asarray(picture), jnp.asarray(self.content)
-        return response_errors(
-            network, params, result=result, content=content, layers=(layer,)
-        )[layer]
 
 
 def _check(outcome) -> None:
@@ -360,13 +236,3 @@ def _trace(records) -> list[dict[str, float]]:
         | {"seconds": float(record.solve_seconds)}
         for record in records
     ]
-
-
-def psnr(picture: np.ndarray, reference: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures in [0, 1]."""
-    return float(-10 * np.log10(np.mean((picture - reference) ** 2) + 1e-12))
-
-
-def rmse(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean squared difference of two pictures."""
-    return float(np.sqrt(np.mean((a - b) ** 2)))

@@ -3,8 +3,9 @@
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import strip
-from scripts.papers.lab import EARLY, ORDER, STYLE_LAYERS, SWAPPED, Lab
+from scripts.papers.lab import Lab
 from scripts.papers.ratios import compare, scored
+from scripts.papers.settings import EARLY, ORDER, STYLE_LAYERS, SWAPPED
 
 SEEDS = (0, 1, 2, 3)
 

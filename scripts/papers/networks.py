@@ -3,8 +3,9 @@
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import curves, strip
-from scripts.papers.lab import EARLY, SWAPPED, Lab
+from scripts.papers.lab import Lab
 from scripts.papers.ratios import scored
+from scripts.papers.settings import EARLY, SWAPPED
 
 # Losses that the authors' PyTorch notebook shows for Starry Night on Tuebingen; label k
 # is the loss of evaluation k - 1, and the trace begins with evaluation 1 at place 0.

@@ -6,7 +6,8 @@ from typing import Any
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law, Row
 from scripts.papers.figures import grid, strip
-from scripts.papers.lab import ORDER, STYLE_LAYERS, SWAPPED, Lab, Run
+from scripts.papers.lab import Lab, Run
+from scripts.papers.settings import ORDER, STYLE_LAYERS, SWAPPED
 
 SETS = {"ABCDE"[n]: STYLE_LAYERS[: n + 1] for n in range(len(STYLE_LAYERS))}
 SCORES = ("gram", "random_filters", "colours", "ssim", "cosine/conv4_2", "noise")

@@ -5,7 +5,9 @@ import numpy as np
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import strip
-from scripts.papers.lab import ORDER, RANDOM, STYLE_LAYERS, SWAPPED, Lab, Run, psnr
+from scripts.papers.judge import psnr
+from scripts.papers.lab import Lab, Run
+from scripts.papers.settings import ORDER, RANDOM, STYLE_LAYERS, SWAPPED
 
 CONTENT_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 

@@ -13,7 +13,8 @@ from PIL.Image import Image
 from nst_jax.outputs.files import write_text
 from nst_jax.outputs.manifest import device_name, versions
 from scripts.papers.experiment import Experiment
-from scripts.papers.lab import Lab, Settings
+from scripts.papers.lab import Lab
+from scripts.papers.settings import Settings
 
 QUALITY = 80  # of JPEG
 DIGITS = 5  # of numbers

@@ -6,7 +6,8 @@ from nst_jax.images.resize import fit_longer_side, resize
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import strip, two_curves
-from scripts.papers.lab import ORDER, Lab
+from scripts.papers.lab import Lab
+from scripts.papers.settings import ORDER
 
 MARKS = (50, 100, 200, 500)
 

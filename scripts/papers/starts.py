@@ -3,8 +3,10 @@
 from scripts.papers import laws
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.figures import curves, strip
-from scripts.papers.lab import EARLY, SEED, SWAPPED, Lab, rmse
+from scripts.papers.judge import rmse
+from scripts.papers.lab import Lab
 from scripts.papers.ratios import scored
+from scripts.papers.settings import EARLY, SEED, SWAPPED
 
 SEEDS = (0, 1, 2, 3)
 
