@@ -1,4 +1,4 @@
-"""The command line: ``nst-jax stylize | sweep | demo | weights | presets | info``.
+"""The command line: ``nst-jax stylize | sweep | demo | score | weights | ...``.
 
 The only place that prints errors and exits. Exit codes: 0 done, 2 bad input (one
 line on stderr), 130 stopped by Ctrl-C.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nst_jax import config as configs
-from nst_jax import sweep_cli
+from nst_jax import score_cli, sweep_cli
 from nst_jax.cli_keys import FLAGS, KEYS
 from nst_jax.signals import stoppable
 from nst_jax.sweep_spec import command_line
@@ -114,6 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     about = "make the example picture; no files needed; defaults: configs/starry.yaml"
     demo = _add_stylize(commands, "demo", about)
     demo.set_defaults(config=_demo_config())
+    score = _add(
+        commands,
+        "score",
+        _score,
+        score_cli.ABOUT,
+        epilog=score_cli.NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    score_cli.add_options(score)
     _add_weights(commands)
     _add(commands, "presets", _presets, "list the recipes")
     _add(commands, "info", _info, "show device, versions, weights and folders")
@@ -234,6 +243,11 @@ def _sweep(options) -> int:
     _say_preparing(options.quiet)
     code = sweep_cli.run(options, base, axes, config=given, fixed=fixed, began=BEGAN)
     return STOPPED if code == "interrupted" else 0
+
+
+def _score(options) -> int:
+    score_cli.run(options)
+    return 0
 
 
 def _flags(options) -> list[tuple[str, str]]:

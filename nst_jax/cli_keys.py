@@ -23,8 +23,8 @@ preset decides):
   styles                       several, blended: [{picture: a.jpg, weight: 2, scale: 1,
                                layers: [conv1_1]}, b.jpg]
   style_scale [1]              size of the styles, times the content's
-  regions.content              which part is of which region: a PNG with a colour for each,
-                               [sky.png, sea.png] (white inside), or alpha
+  regions.content              which part is of which region: a PNG with a colour for
+                               each, [sky.png, sea.png] (white inside), or alpha
   regions.style                the same for the style; none: all of it for each region;
   regions.styles               of several styles: [a.png, null]; or say in styles:
                                {picture: a.jpg, regions: [red]}
@@ -58,7 +58,8 @@ preset decides):
   objective.layer_weights      equal, geometric, crowson, per-channel: of style layers
   solver.name [lbfgs]          lbfgs or adam
   solver.iterations [500]      steps; one evaluation each
-  solver.history [20]          correction pairs of L-BFGS
+  solver.history [40]          correction pairs of L-BFGS
+  solver.preconditioned [true] large forms first; false: plain L-BFGS on the pixels
   solver.learning_rate [0.05]  of adam
   solver.precision [default]   default (TF32 on GPUs), float32, or bfloat16
   solver.scale_iterations      steps at each scale, as [100, 100, 50]; else each makes

@@ -59,6 +59,8 @@ class Work(NamedTuple):
         lanes: how many results are made at once.
         more_styles: pixels of the style pictures besides the largest.
         regions: of the content; 0: its style is the same everywhere.
+        rounded: whether pairs are kept in bfloat16, which pays on a CPU only: there
+            the bytes of the history are much of a step.
     """
 
     network: Network
@@ -70,6 +72,7 @@ class Work(NamedTuple):
     lanes: int = 1
     more_styles: int = 0
     regions: int = 0
+    rounded: bool = False
 
 
 class Plan(NamedTuple):
@@ -108,6 +111,7 @@ def plan(
     Raises:
         ValueError: if nothing fits; names the largest size that does.
     """
+    work = work._replace(rounded=work.rounded and platform == "cpu")
     options = list(_options(work))
     leanest = min(options, key=lambda option: predict(option, platform=platform))
     if memory != "auto":
@@ -129,7 +133,8 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
     height, width = work.content
     pixels = height * width
     largest = max(_layer_bytes(work.network, work.layers).values())
-    state = work.lanes * pixels * _state_bytes(work.history)
+    rounded = work.rounded and platform == "cpu"
+    state = work.lanes * pixels * _state_bytes(work.history, rounded)
     resident = (
         (PROCESS if platform == "cpu" else ACCELERATOR)
         + PARAMS * _params_bytes(work.network)
@@ -191,10 +196,12 @@ def _activation_bytes(network: Network, layers: tuple[str, ...]) -> float:
     return total * (BFLOAT16 if str(network.precision) == "bfloat16" else 1.0)
 
 
-def _state_bytes(history: int | None) -> int:
+def _state_bytes(history: int | None, rounded: bool) -> int:
     """Bytes of the solver's state per pixel: pictures, gradients, and its own."""
-    floats = 5 * 3 if history is None else 4 * 3 + 2 * 3 * history
-    return FLOAT * floats
+    if history is None:
+        return FLOAT * 5 * 3
+    pair = 2 * 3 * (FLOAT // 2 if rounded else FLOAT)
+    return FLOAT * 4 * 3 + history * pair
 
 
 def _params_bytes(network: Network) -> int:

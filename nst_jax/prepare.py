@@ -208,6 +208,7 @@ def work_with(
         lanes,
         sum(map(math.prod, styles)) - max(map(math.prod, styles)),
         regions,
+        rounded=config.solver.precision != "float32",
     )
 
 
@@ -264,7 +265,7 @@ def prepare_with(
         network,
         {},
         tuple(scales),
-        _solver(config, memory.work.history),
+        _solver(config, memory.work),
         _statistic(config),
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
@@ -343,7 +344,11 @@ def _check_guides(config: Config) -> None:
         )
 
 
-def _solver(config: Config, history: int | None) -> Solver:
-    if history is None:
+def _solver(config: Config, work: Work) -> Solver:
+    if work.history is None:
         return Adam(config.solver.learning_rate)
-    return LBFGS(history)
+    return LBFGS(
+        work.history,
+        preconditioned=config.solver.preconditioned,
+        rounded=work.rounded,
+    )

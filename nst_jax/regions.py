@@ -65,7 +65,7 @@ def read_regions(
     styled = [n for n, name in enumerate(names) if name not in keep]
     kept = masks.values[[n for n, name in enumerate(names) if name in keep]]
     weights = regions.weights or {}
-    pairs = [("content", masks, content)]
+    pairs: list[tuple[str, Masks | None, Picture]] = [("content", masks, content)]
     pairs += zip(style_names(config), others, styles, strict=True)
     return RegionMasks(
         tuple(names[n] for n in styled),
@@ -263,7 +263,7 @@ def vanished(
         there = present(regions.guides[layer])
         in_styles = [s is None or present(s[layer]) for s in styles]
         there = there & np.any(np.broadcast_arrays(there, *in_styles)[1:], axis=0)
-        for number in np.flatnonzero(~there):
+        for number in np.flatnonzero(~there).tolist():
             lost.setdefault(names[number], []).append(layer)
     for name, gone in lost.items():
         if len(gone) == len(layers):

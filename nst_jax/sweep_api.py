@@ -15,8 +15,10 @@ from nst_jax.config import Config, changed
 from nst_jax.images.io import from_array
 from nst_jax.outputs.progress import reporter
 from nst_jax.sources import file_name
+from nst_jax.sweep_plan import refusal_of_many
 from nst_jax.sweep_result import SweepResult
 from nst_jax.sweep_run import run_sweep
+from nst_jax.sweep_spec.combine import TooManyLanes
 from nst_jax.sweep_spec.spec import parse
 
 
@@ -97,9 +99,13 @@ def sweep(
     tree = _tree(axes, combine, samples, sample_seed, lanes)
     with _files(content, style, out) as files:
         base = changed(base, content=files[0], style=files[1])
+        try:
+            parsed = parse(tree, base, where="axes", many=many)
+        except TooManyLanes as error:
+            raise refusal_of_many(error) from error
         result = run_sweep(
             base,
-            parse(tree, base, where="axes", many=many),
+            parsed,
             write=out is not None,
             overwrite=overwrite,
             resume=resume,

@@ -8,6 +8,7 @@ from pathlib import Path
 from nst_jax.config import Config
 from nst_jax.signals import stoppable
 from nst_jax.sweep_spec import command_line
+from nst_jax.sweep_spec.combine import TooManyLanes
 
 ABOUT = "make many pictures at once: a grid of settings, side by side"
 KEYS = """\
@@ -99,7 +100,12 @@ def run(
     several = check_processes(options)
     if several and base.output.dir is None:
         raise ValueError("several processes share one folder: give --out FOLDER")
-    sweep = command_line.read(config, axes, base, fixed=fixed, many=options.yes)
+    try:
+        sweep = command_line.read(config, axes, base, fixed=fixed, many=options.yes)
+    except TooManyLanes as error:
+        from nst_jax.sweep_plan import refusal_of_many
+
+        raise refusal_of_many(error) from error
     with stoppable() as stop:
         from nst_jax.outputs.progress import byte_progress, reporter
         from nst_jax.sweep_run import run_sweep

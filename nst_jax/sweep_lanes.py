@@ -3,10 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from nst_jax.config import Config
+from nst_jax.features import pretrained
 from nst_jax.inputs import expand_home, mask_files, picture_files, repeatable
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.manifest import file_sha256
@@ -91,11 +94,18 @@ def _terms(record: Record) -> dict[str, float]:
 # --- what they are made from ------------------------------------------------------
 
 
+def as_it_runs(config: Config) -> Config:
+    """A lane's config with full paths, and the weights that ``auto`` stands for."""
+    config = repeatable(expand_home(config))
+    weights = pretrained.choose(config.network.weights)
+    return replace(config, network=replace(config.network, weights=weights))
+
+
 def input_hashes(sweep: Sweep, groups: Sequence[GroupPlan]) -> dict[str, str | None]:
     """SHA-256 of each file that is read, and of the weights by their names."""
     files: dict[str, None] = {}
     for lane in sweep.lanes:
-        config = repeatable(expand_home(lane.config))
+        config = as_it_runs(lane.config)
         files |= dict.fromkeys(picture_files(config).values())
         files |= dict.fromkeys(mask_files(config).values())
     hashes: dict[str, str | None] = {file: file_sha256(file) for file in files}
@@ -112,7 +122,7 @@ def _hashed(mask: Any, hashes: Mapping[str, str | None]) -> Any:
 
 def digest(lane: Lane, hashes: Mapping[str, str | None]) -> str:
     """Of all that a lane is made from; the places of its files do not count."""
-    config = repeatable(expand_home(lane.config))
+    config = as_it_runs(lane.config)
     values = {
         key: get(config, key)
         for key in keys()

@@ -134,11 +134,11 @@ def _check_folder(base: Config, sweep: Sweep, team: Team, **options) -> Path | N
 
 
 def _earlier(store: Store, folder: Path, reporter: Quiet) -> dict[int, LaneResult]:
-    done = store.find_done(folder)
+    done, count = store.find_done(folder), len(store.plan.sweep.lanes)
     if done is None:
         reporter.say(f"{folder}: nothing to go on with; starting from the beginning")
         return {}
-    reporter.say(f"{folder}: {len(done)} lanes are done already")
+    reporter.say(f"{folder}: {len(done)} of {count} lanes are done already")
     return done
 
 

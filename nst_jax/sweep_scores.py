@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.prepare_sweep import GroupPlan
-from nst_jax.scores import HELD_OUT, gram_errors, mean_score, random_filter_distance
+from nst_jax.scores.features import HELD_OUT, gram_errors, mean_score
+from nst_jax.scores.filters import random_filter_distance
 
 
 def held_out_layers(groups: Sequence[GroupPlan]) -> tuple[str, ...]:

@@ -6,13 +6,12 @@ A store is the folder of a sweep, or none: then everything stays in memory.
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nst_jax import config as configs
 from nst_jax.config import Config, to_yaml
-from nst_jax.features import pretrained
 from nst_jax.inputs import expand_home, input_files, repeatable, settings_text
 from nst_jax.outputs import manifest as manifests
 from nst_jax.outputs import sweep_folder
@@ -21,7 +20,7 @@ from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.run_folder import CONFIG
 from nst_jax.prepare import Prepared
 from nst_jax.solve.loop import Outcome, Record
-from nst_jax.sweep_lanes import digest
+from nst_jax.sweep_lanes import as_it_runs, digest
 from nst_jax.sweep_plan import BatchPlan, SweepPlan
 from nst_jax.sweep_spec.command_line import read
 from nst_jax.sweep_spec.section import check_same, section_of
@@ -67,9 +66,7 @@ def check_folder(
 
 def sweep_yaml(base: Config, sweep: Sweep) -> str:
     """The config file that makes the same sweep again, from any folder."""
-    base = repeatable(expand_home(base))
-    chosen = pretrained.choose(base.network.weights)
-    base = replace(base, network=replace(base.network, weights=chosen))
+    base = as_it_runs(base)
     section = dump_yaml({"sweep": section_of(sweep)})
     head = "# Run again with: nst-jax sweep --config THIS_FILE"
     return f"{head}\n{to_yaml(base)}{section}"
@@ -179,7 +176,7 @@ class Store:
             return None
         base = configs.load(folder / CONFIG)
         old = read(folder / CONFIG, [], base, many=True)
-        check_same(old, self.plan.sweep, where=str(folder))
+        check_same(*map(_as_it_runs, (old, self.plan.sweep)), where=str(folder))
         for name, known in manifest.get("inputs", {}).items():
             if self.hashes.get(name, known) != known:
                 raise ValueError(
@@ -251,3 +248,8 @@ class Store:
             alpha=prepared.alpha,
         )
         return found._replace(picture=None)
+
+
+def _as_it_runs(sweep: Sweep) -> Sweep:
+    lanes = [lane._replace(config=as_it_runs(lane.config)) for lane in sweep.lanes]
+    return sweep._replace(lanes=tuple(lanes))

@@ -44,13 +44,13 @@ from nst_jax.features.vgg import device_params, network_of
 from nst_jax.features.weights import Weights, read, write
 from nst_jax.images.io import load, to_uint8
 from nst_jax.images.resize import fit_area, fit_longer_side
-from nst_jax.scores import (
+from nst_jax.scores.features import (
     HELD_OUT,
     gram_errors,
     mean_score,
-    random_filter_distance,
     response_errors,
 )
+from nst_jax.scores.filters import random_filter_distance
 
 TEACHER_ALPHA = 1e-2
 NETWORKS = ("teacher", "tiny", "random")

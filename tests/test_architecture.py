@@ -40,7 +40,7 @@ STAGES = (
     ("nst_jax.tell",),
     ("nst_jax.run",),
     ("nst_jax.sweep_run",),
-    ("nst_jax.sweep_api", "nst_jax.sweep_cli"),
+    ("nst_jax.sweep_api", "nst_jax.sweep_cli", "nst_jax.score_cli"),
     ("nst_jax.cli_keys",),
     ("nst_jax.cli",),
     ("nst_jax.__main__",),
@@ -67,6 +67,7 @@ READ_CONFIG = (
     "sweep_run",
     "sweep_api",
     "sweep_cli",
+    "score_cli",
     "cli",
 )
 # weights_convert is called from here, and from the command line.

@@ -60,7 +60,7 @@ def test_every_config_loads_and_says_how_to_run_it(path):
 
 
 @pytest.mark.parametrize(
-    "command", ["stylize", "demo", "sweep", "weights", "presets", "info"]
+    "command", ["stylize", "demo", "sweep", "score", "weights", "presets", "info"]
 )
 def test_commands_of_the_readme_have_help(command, capsys):
     with pytest.raises(SystemExit) as end:

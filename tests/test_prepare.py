@@ -46,7 +46,7 @@ def test_each_scale_has_its_pictures_and_iterations(config, arrays):
     assert ready.start.shape == (20, 24, 3)
     assert ready.content is ready.scales[-1].content
     assert ready.styles is ready.scales[-1].styles
-    assert ready.solver == LBFGS(3)
+    assert ready.solver == LBFGS(3, rounded=True)
 
 
 def test_one_scale_is_there_without_scales(config, arrays):

@@ -98,6 +98,21 @@ def check_lone_runs(batch, *, steps=10, close=0.01, **options):
         assert [*records[-1].terms.style_layers] == [*expected[-1].terms.style_layers]
 
 
+def check_prepared(batch):
+    """A lane is given what the lone run is given, and a network that may be deeper."""
+    for lane, mine in zip(batch.lanes, batch.prepared, strict=True):
+        config = lane.config
+        ready = prepare(config, load(config.content), load(config.style), None)
+        assert (mine.config, mine.solver) == (ready.config, ready.solver)
+        params = {layer: mine.params[layer] for layer in ready.params}
+        ours = params, mine.start, mine.scales
+        theirs = ready.params, ready.start, ready.scales
+        assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, theirs
+        )
+
+
 AXES = {
     "layers": {
         "style_layers": {"A": ["conv1_1"], "B": ["conv4_1", "conv1_1"]},
@@ -110,9 +125,14 @@ AXES = {
 
 
 @pytest.mark.parametrize("axes", AXES)
-def test_each_lane_is_the_lone_run_of_its_config(base, axes):
+def test_each_lane_is_prepared_as_the_lone_run_of_its_config(base, axes):
     (batch,) = batches_of(changed(base, network={"rescale": True}), **AXES[axes])
     assert isinstance(batch.extract, Network)
+    check_prepared(batch)
+
+
+def test_each_lane_is_the_lone_run_of_its_config(base):
+    (batch,) = batches_of(changed(base, network={"rescale": True}), **AXES["layers"])
     check_lone_runs(batch)
 
 
@@ -132,10 +152,10 @@ def test_lanes_of_several_pictures_are_the_lone_runs(base, pictures, rescale):
         check_lone_runs(batch)
 
 
-def test_lanes_with_scales_are_the_lone_runs(base):
+def test_lanes_with_scales_are_prepared_as_the_lone_runs(base):
     base = changed(base, scales=[32, 48], solver={"scale_iterations": [5, 8]})
     (batch,) = batches_of(base, alpha=[1e-3, 1.0], seed=[0, 7])
-    check_lone_runs(batch)
+    check_prepared(batch)
 
 
 def test_limits_are_those_of_the_config(base):

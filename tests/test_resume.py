@@ -216,6 +216,13 @@ def test_a_damaged_checkpoint_is_passed_over(
     same(workdir / "whole", out)
 
 
+def test_a_run_without_checkpoints_ends_as_any_other(stylize_cli, workdir):
+    assert stylize_cli("--out", "out", "solver.checkpoint_seconds=0").code == 0
+    found = files_in(workdir / "out")
+    assert "result.png" in found
+    assert not any("checkpoint" in name for name in found)
+
+
 def test_without_a_whole_one_it_starts_again(stylize_cli, run_cli, stopped, workdir):
     out = stopped("out", 8)
     (out / CURRENT).write_bytes(b"")

@@ -71,21 +71,26 @@ def test_a_sweep_says_its_plan_and_where_it_is(sweep_cli, workdir):
     assert list(table_of(workdir / "b")[0])[:3] == ["lane", "seed", "total"]
 
 
-def test_a_file_with_a_sweep_and_going_on(run_cli, files, workdir):
+def test_a_file_with_a_sweep_and_going_on(run_cli, pictures, workdir):
     (workdir / "s.yaml").write_text(
         "solver: {iterations: 2, history: 4}\nsize: 48\n"
         "objective: {content_layers: [conv3_1], style_layers: [conv1_1, conv2_1]}\n"
-        "sweep: {alpha: [1e-3, 1e-2, 1e-1]}\n"
+        "sweep: {alpha: [1e-3, 1e-2]}\n"
     )
+    # The weights are those by default, whatever these are here.
+    files = ("--content", pictures.content, "--style", pictures.style)
     ran = run_cli("sweep", "--config", "s.yaml", *files, "--out", "a")
     assert ran.code == 0, ran.err
     (workdir / "a/lanes/0001/done.json").unlink()
     # With its own settings, if none are given.
     ran = run_cli("sweep", "--resume", "--out", "a")
     assert ran.code == 0, ran.err
-    assert "a: 2 lanes are done already" in ran.out
-    assert "to run: 1 of 3 lanes" in ran.out
+    assert "a: 1 of 2 lanes are done already" in ran.out
+    assert "to run: 1 of 2 lanes" in ran.out
     assert (workdir / "a/lanes/0001/done.json").exists()
+    ran = run_cli("sweep", "--resume", "--config", "s.yaml", *files, "--out", "a")
+    assert ran.code == 0, ran.err
+    assert "a: 2 of 2 lanes are done already" in ran.out
     # Axes of the command line take the place of the file's.
     ran = run_cli("sweep", "--config", "s.yaml", *files, "--out", "b", "seed=3,4")
     assert [row["seed"] for row in table_of(workdir / "b")] == ["3", "4"]
@@ -107,8 +112,10 @@ def test_a_file_with_a_sweep_and_going_on(run_cli, files, workdir):
         (["seed=1,2", "lanes=0"], "lanes must be from 1 up"),
         (
             ["seed={linear: [0, 999, 1000]}", "alpha={linear: [0, 1, 1000]}"],
-            "1,000,000",
+            "1,000,000 lanes, more than 10,000: give fewer",
         ),
+        (["seed={linear: [1, 9999, 9999]}", "tv=0,1"], "would take very roughly"),
+        (["alpha={uniform: [0, 1]}", "combine=random", "samples=10001"], "roughly"),
         (["style_layers.conv1_1=0,1", "objective.preset=nobody"], "nobody"),
         (["seed=1,2", "--resume"], "--out FOLDER"),
         (["seed=1,2", "--resume", "--overwrite", "--out", "x"], "give one of them"),

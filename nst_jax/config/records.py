@@ -74,7 +74,9 @@ class SolverConfig:
 
     name: Literal["lbfgs", "adam"] = "lbfgs"
     iterations: int = 500
-    history: int = 20  # correction pairs of L-BFGS: 24 bytes per pixel each
+    # correction pairs of L-BFGS: 24 bytes per pixel each, on a CPU 12
+    history: int = 40
+    preconditioned: bool = True  # large forms first; false: plain L-BFGS on pixels
     learning_rate: float = 0.05  # of Adam, in pixel values of [0, 1]
     precision: Literal["default", "float32", "bfloat16"] = "default"
     scale_iterations: tuple[int, ...] | None = None  # of each scale; None: iterations

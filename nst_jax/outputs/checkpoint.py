@@ -299,14 +299,15 @@ class Checkpoints:
         """
         if self._thread:
             self._thread.join()
+        if not self._seconds:
+            return False
         last = self._end[-1]
         assert last.outcome is not None
         assert self.folder is not None
         interrupted = last.outcome.code == "interrupted"
         took = last.compile_seconds + last.solve_seconds
-        if not self._seconds or not (interrupted or took > self._seconds):
-            if self._seconds:
-                remove(self.folder)
+        if not (interrupted or took > self._seconds):
+            remove(self.folder)
             return False
         if not self._write(self._checkpoint(self._end)):
             return False

@@ -28,7 +28,7 @@
   // --- columns ---------------------------------------------------------------
   const columns = [{ name: "lane", value: (lane) => lane.index, text: (lane) => lane.name }];
   data.axes.forEach((axis, i) => columns.push({
-    name: axis.name, axis: true, value: (lane) => lane.values[i], text: (lane) => lane.labels[i] }));
+    name: axis.column, axis: true, value: (lane) => lane.values[i], text: (lane) => lane.labels[i] }));
   for (const name of [...data.terms, ...data.scores, ...data.layers]) columns.push({
     name, layer: data.layers.includes(name), value: (lane) => lane.numbers[name],
     text: (lane) => format(lane.numbers[name]) });

@@ -28,7 +28,7 @@ from nst_jax.outputs.lanes import (
     thumbnail,
     trouble,
 )
-from nst_jax.outputs.table import layer_columns, score_columns
+from nst_jax.outputs.table import axis_columns, layer_columns, score_columns
 from nst_jax.outputs.trace import TERMS
 
 THUMBNAIL = 200  # pixels of the longer side
@@ -63,7 +63,12 @@ def report(
     lanes = in_order(lanes)
     axes = axes_of(lanes)
     data = {
-        "axes": [{"name": n, "labels": labels} for n, labels in axes.items()],
+        "axes": [
+            {"name": name, "column": column, "labels": labels}
+            for column, (name, labels) in zip(
+                axis_columns(lanes), axes.items(), strict=True
+            )
+        ],
         "terms": [t for t in TERMS if t != "tv" or any(x.terms.get(t) for x in lanes)],
         "layers": layer_columns(lanes),
         "scores": score_columns(lanes),

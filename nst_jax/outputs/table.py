@@ -18,6 +18,12 @@ def score_columns(lanes: Sequence[LaneResult]) -> list[str]:
     return list(dict.fromkeys(name for lane in lanes for name in lane.scores))
 
 
+def axis_columns(lanes: Sequence[LaneResult]) -> list[str]:
+    """A column per axis by its name; ``axis/tv`` where another column is called so."""
+    taken = {"lane", *_after(layer_columns(lanes), score_columns(lanes))}
+    return [f"axis/{name}" if name in taken else name for name in lanes[0].labels]
+
+
 def to_csv(lanes: Sequence[LaneResult]) -> str:
     """The sweep as CSV text with a header.
 
@@ -31,12 +37,9 @@ def to_csv(lanes: Sequence[LaneResult]) -> str:
     """
     lanes = in_order(lanes)
     layers, scores = layer_columns(lanes), score_columns(lanes)
-    after = [*TERMS, *layers, *scores, "seconds", "outcome"]
-    taken = {"lane", *after}
-    axes = [f"axis/{name}" if name in taken else name for name in lanes[0].labels]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["lane", *axes, *after])
+    writer.writerow(["lane", *axis_columns(lanes), *_after(layers, scores)])
     for lane in lanes:
         values = [lane.values.get(name, label) for name, label in lane.labels.items()]
         losses = [lane.terms.get(name, "") for name in (*TERMS, *layers)]
@@ -46,3 +49,8 @@ def to_csv(lanes: Sequence[LaneResult]) -> str:
             [name_of(lane), *values, *losses, *judged, seconds, lane.outcome]
         )
     return text.getvalue()
+
+
+def _after(layers: Sequence[str], scores: Sequence[str]) -> list[str]:
+    """The columns that follow those of the axes."""
+    return [*TERMS, *layers, *scores, "seconds", "outcome"]

@@ -44,6 +44,25 @@ class Products(NamedTuple):
     count: jax.Array
 
 
+def packed(vector: jax.Array) -> jax.Array:
+    """A float32 vector rounded to bfloat16, as uint16.
+
+    XLA on the CPU computes nothing in bfloat16: arrays of that type it turns into
+    float32 and back, whole.
+    """
+    rounded = jax.lax.reduce_precision(vector, 8, 7)
+    bits = jax.lax.bitcast_convert_type(rounded, jnp.uint32) >> 16
+    return bits.astype(jnp.uint16)
+
+
+def unpacked(vector: jax.Array, dtype) -> jax.Array:
+    """What was ``packed``, as float32; anything else as it is."""
+    if vector.dtype != jnp.uint16:
+        return vector
+    bits = vector.astype(jnp.uint32) << 16
+    return jax.lax.bitcast_convert_type(bits, jnp.float32).astype(dtype)
+
+
 def no_products(history: int, dtype) -> Products:
     """Before there are pairs."""
     square, row = jnp.zeros((history, history), dtype), jnp.zeros(history, dtype)
@@ -63,9 +82,10 @@ def direction(
 
     Args:
         gradient: (n,).
-        s: (m, n), steps; pair number k lies in row k % m.
+        s: (m, n), steps; pair number k lies in row k % m. They and y may be of a lower
+            precision than the gradient.
         y: (m, n), differences of gradients; that of a pair which is new since the last
-            call is ``gradient`` less the gradient of that call.
+            call is ``gradient`` less the gradient of that call, but for rounding.
         rho: (m,), 1 / <s_i, y_i>.
         products: as the last call returned them, or ``no_products``.
         gamma: the first inverse Hessian is this times the identity; with a new pair
@@ -128,7 +148,10 @@ def _products(s, y, vector, filled) -> jax.Array:
     """<s_i, v> and <y_i, v> for the filled rows i: (m, 2)."""
 
     def whole(s, y, vector, filled):
-        both = [jnp.matmul(x, vector, precision="highest") for x in (s, y)]
+        both = [
+            jnp.matmul(unpacked(x, vector.dtype), vector, precision="highest")
+            for x in (s, y)
+        ]
         return jnp.stack(both, axis=1)
 
     def by_rows(s, y, vector, filled):
@@ -136,7 +159,7 @@ def _products(s, y, vector, filled) -> jax.Array:
             values = [_row_dot(x, row, vector) for x in (s, y)]
             return found.at[row].set(jnp.stack(values))
 
-        empty = jnp.zeros((len(s), 2), s.dtype)
+        empty = jnp.zeros((len(s), 2), vector.dtype)
         return jax.lax.fori_loop(0, filled, body, empty)
 
     return jax.lax.platform_dependent(s, y, vector, filled, cpu=by_rows, default=whole)
@@ -156,7 +179,7 @@ def _row_dot(rows: jax.Array, row, vector: jax.Array) -> jax.Array:
 
     def product(at, length):
         part = jax.lax.dynamic_slice(rows, (row, at), (1, length))[0]
-        return part * vector[at : at + length]
+        return unpacked(part, vector.dtype) * vector[at : at + length]
 
     length = len(vector) // STRETCHES
     whole = STRETCHES * length
@@ -172,7 +195,7 @@ def _combine(start, s, y, weights, filled) -> jax.Array:
 
     def whole(start, s, y, weights, filled):
         parts = [
-            jnp.matmul(weight, x, precision="highest")
+            jnp.matmul(weight, unpacked(x, start.dtype), precision="highest")
             for weight, x in zip(weights, (s, y), strict=True)
         ]
         return start + parts[0] + parts[1]
@@ -187,7 +210,8 @@ def _combine(start, s, y, weights, filled) -> jax.Array:
                 of_s, of_y = jnp.where(
                     at + row >= index * block, weights[:, at + row], 0
                 )
-                total += of_s * s[at + row] + of_y * y[at + row]
+                pair_s, pair_y = (unpacked(x[at + row], total.dtype) for x in (s, y))
+                total += of_s * pair_s + of_y * pair_y
             return total
 
         return jax.lax.fori_loop(0, -(-filled // block), body, start)

@@ -26,6 +26,7 @@ from nst_jax.solve.loop import (
     Outcome,
     Record,
     chunk_length,
+    give_back,
     look_every,
     outcome_of,
 )
@@ -228,8 +229,10 @@ def _initial(program: _Program, problems, starts) -> State:
 def _compile(program: _Program, problems, states: State) -> tuple[State, float]:
     """A chunk of no steps compiles the loop; see ``solve.loop``."""
     before = time.perf_counter()
+    give_back()
     states, rows = _chunk(program, problems, states, 0)
     jax.block_until_ready(rows)
+    give_back()
     return states, time.perf_counter() - before
 
 

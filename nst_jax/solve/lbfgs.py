@@ -10,6 +10,11 @@ Here the direction is the same product in two passes (``solve.direction``), and 
 is evaluated directly. The state is jaxopt's, of the picture as one long vector, and
 jaxopt's own product is what the tests compare with.
 
+The vector is not the picture itself but its coordinates in a basis that favours large
+forms (``solve.preconditioner``): another first inverse Hessian, the same minima. And
+the pairs may be kept in bfloat16, as their bytes are what a step costs. A rounded pair
+is one of a slightly different function.
+
 Around it stands a branch-free safeguard. A step that gives a loss which is not
 finite or far higher (``state.acceptable``) is undone, and the next one is four times
 shorter; three refusals in a row drop the history and go back to the best picture. While
@@ -22,7 +27,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax.solve.direction import Products, direction, dot, no_products
+from nst_jax.solve.direction import (
+    Products,
+    direction,
+    dot,
+    no_products,
+    packed,
+    unpacked,
+)
+from nst_jax.solve.preconditioner import precondition
 from nst_jax.solve.state import (
     Loss,
     State,
@@ -50,9 +63,9 @@ class Inner(NamedTuple):
     """jaxopt's own state, and what the safeguard needs.
 
     Attributes:
-        jaxopt: ``LbfgsState`` at the current picture as a vector of n = 3 h w numbers;
-            histories are (m, n), pair number k in row k % m; ``iter_num`` counts the
-            stored pairs.
+        jaxopt: ``LbfgsState``; gradient and pairs are vectors of n = 3 h w numbers, the
+            picture's coordinates in the solver's basis; histories are (m, n), pair
+            number k in row k % m; ``iter_num`` counts the stored pairs.
         products: inner products of the stored pairs.
         step_size: the step size the safeguard allows.
         best_gradient: (n,), gradient at the best picture, where a restart begins.
@@ -65,7 +78,7 @@ class Inner(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What a step changed: the picture by s, the gradient by y.
+    """What a step changed, in the solver's basis: the picture by s, the gradient by y.
 
     Attributes:
         s: (n,).
@@ -86,10 +99,16 @@ class LBFGS(NamedTuple):
     """Solver (see ``solve.state.Solver``).
 
     Attributes:
-        history: number of correction pairs m; memory is 24 m h w bytes.
+        history: number of correction pairs m; memory is 24 m h w bytes, half of that
+            if they are rounded.
+        preconditioned: whether the pixels are put into the basis of
+            ``solve.preconditioner``.
+        rounded: whether pairs are kept in bfloat16; for float32 pictures.
     """
 
-    history: int = 20
+    history: int = 40
+    preconditioned: bool = True
+    rounded: bool = False
 
     def init(self, loss: Loss, picture: Image) -> State:
         """The state before the first evaluation."""
@@ -100,6 +119,10 @@ class LBFGS(NamedTuple):
         solver = jaxopt.LBFGS(flat, has_aux=True, history_size=self.history)
         shapes = jax.eval_shape(solver.init_state, picture.ravel())
         inner = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        kept = self._packed
+        inner = inner._replace(
+            s_history=kept(inner.s_history), y_history=kept(inner.y_history)
+        )
         products = no_products(self.history, picture.dtype)
         # gamma = 0: the first step evaluates the starting picture and stays there.
         one = jnp.ones((), picture.dtype)
@@ -114,11 +137,11 @@ class LBFGS(NamedTuple):
             old.grad, old.s_history, old.y_history, old.rho_history, inner.products,
             old.gamma, old.iter_num,
         )  # fmt: skip
-        move = (inner.step_size * towards).reshape(state.picture.shape)
-        picture = state.picture + move
+        move = inner.step_size * towards
+        picture = state.picture + self._to_pixels(move.reshape(state.picture.shape))
         (total, terms), slope = jax.value_and_grad(loss, has_aux=True)(picture)
         accepted = acceptable(picture, total, slope, state)
-        slope = slope.ravel()
+        slope = self._to_pixels(slope).ravel()
         drop = ~accepted & ((state.refused_in_a_row + 1) % DROP_HISTORY_AFTER == 0)
         better = accepted & (total < state.best_terms.total)
         best_gradient = jnp.where(better, slope, inner.best_gradient)
@@ -126,7 +149,7 @@ class LBFGS(NamedTuple):
         gradient = jnp.where(drop, best_gradient, gradient)
         # After the first evaluation there is nothing to drop, but all to begin.
         begin = drop | (state.evaluations == 0)
-        pair = _pair((picture - state.picture).ravel(), slope - old.grad)
+        pair = _pair(*map(self._rounded, (move, slope - old.grad)))
         kept = self._history(old, pair, gradient, accepted, begin)
         step_size = jnp.where(accepted, 1.0, inner.step_size / SHORTEN)
         step_size = step_size.astype(inner.step_size.dtype)
@@ -136,6 +159,15 @@ class LBFGS(NamedTuple):
             picture=jnp.where(drop, state.best_picture, state.picture),
             terms=select(drop, state.best_terms, state.terms),
         )
+
+    def _to_pixels(self, vector: Image) -> Image:
+        return precondition(vector) if self.preconditioned else vector
+
+    def _rounded(self, vector: jax.Array) -> jax.Array:
+        return unpacked(self._packed(vector), vector.dtype)
+
+    def _packed(self, vector: jax.Array) -> jax.Array:
+        return packed(vector) if self.rounded else vector
 
     def _history(self, old, pair: Pair, gradient, accepted, begin):
         """jaxopt's next state: the pair stored or not, gamma chosen."""
@@ -151,8 +183,8 @@ class LBFGS(NamedTuple):
             grad=gradient,
             gamma=_gamma(old, pair, gradient, accepted, stored, begin),
             rho_history=jnp.where(begin, 0.0, write(old.rho_history, pair.rho)),
-            s_history=write(old.s_history, pair.s),
-            y_history=write(old.y_history, pair.y),
+            s_history=write(old.s_history, self._packed(pair.s)),
+            y_history=write(old.y_history, self._packed(pair.y)),
         )
 
 

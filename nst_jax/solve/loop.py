@@ -264,14 +264,14 @@ def _end_again(state: State, size: int, seconds: float, outcome: Outcome) -> Rec
 def _compile(objective, solver, problem, state: State) -> tuple[State, float]:
     """A chunk of no steps compiles the loop; the same program then runs any number."""
     before = time.perf_counter()
-    _give_back()
+    give_back()
     state, rows = _chunk(objective, solver, problem, state, 0)
     jax.block_until_ready(rows)
-    _give_back()
+    give_back()
     return state, time.perf_counter() - before
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return freed memory to the system, where the C library keeps it.
 
     After preparing and after compiling that is 0.2 to 0.3 GB, on top of which the run's

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nst_jax import fields
+from nst_jax.config import Config
 from nst_jax.sweep_spec.axes import (
     BASE,
     Axis,
@@ -22,13 +23,27 @@ from nst_jax.sweep_spec.axes import (
     labelled,
     read_axis,
 )
-from nst_jax.sweep_spec.keys import find_key, layer_weight
+from nst_jax.sweep_spec.keys import find_key, layer_weight, with_values
 
 MOST_LANES = 10_000  # without being asked for
 TRIES = 100  # draws per sample, to find lanes that differ
 
 Specs = Mapping[str, Any]  # name of an axis -> its values, as written
 Combined = tuple[tuple[Axis, ...], Iterable[tuple[int, ...]]]
+
+
+class TooManyLanes(ValueError):
+    """More lanes than are made without being asked for.
+
+    Attributes:
+        count: how many.
+        config: of one of them, but for weights of single layers.
+        labels: name of an axis -> label of that lane's value.
+    """
+
+    def __init__(self, text: str, count: int, config: Config, labels: dict[str, str]):
+        super().__init__(text)
+        self.count, self.config, self.labels = count, config, labels
 
 
 def grid(specs: Specs, context: Context) -> Combined:
@@ -39,7 +54,7 @@ def grid(specs: Specs, context: Context) -> Combined:
     """
     axes = _fixed(_read(specs, context.where), context.where)
     # Before anything is made of them: there may be very many.
-    _check_count(math.prod(len(axis.values) for axis in axes), context)
+    _check_count(math.prod(len(axis.values) for axis in axes), axes, context)
     found = tuple(checked(axis, context)[0] for axis in axes)
     return found, itertools.product(*(range(len(axis.values)) for axis in found))
 
@@ -57,7 +72,7 @@ def zipped(specs: Specs, context: Context) -> Combined:
         raise ValueError(
             f"{context.where}: zip needs axes with as many values each: {shown}"
         )
-    _check_count(len(axes[0].values), context)
+    _check_count(len(axes[0].values), axes, context)
     pairs = [checked(axis, context, repeats=True) for axis in axes]
     found, places = zip(*pairs, strict=True)
     return found, _different(zip(*places, strict=True), context.where)
@@ -79,7 +94,6 @@ def listed(entries: Any, context: Context) -> Combined:
             f"{where}: expected lanes, as - {{alpha: 1e-3, seed: 1}}, not "
             f"{fields.kind(entries)}"
         )
-    _check_count(len(entries), context)
     for number, entry in enumerate(entries, start=1):
         _check_entry(entry, f"{where}, lane {number}")
     names = dict.fromkeys(str(name) for entry in entries for name in entry)
@@ -92,12 +106,13 @@ def sampled(specs: Specs, samples: int, seed: int, context: Context) -> Combined
     Raises:
         ValueError: as ``grid``; if there are not as many different lanes.
     """
-    _check_count(samples, context)
+    axes = _read(specs, context.where)
+    _check_count(samples, axes, context)
     sources: list[Range | Axis] = [
         checked_range(axis, context)
         if isinstance(axis, Range)
         else checked(axis, context)[0]
-        for axis in _read(specs, context.where)
+        for axis in axes
     ]
     drawn = _distinct_draws(sources, samples, seed)
     if len(drawn) < samples:
@@ -114,13 +129,25 @@ def sampled(specs: Specs, samples: int, seed: int, context: Context) -> Combined
 # --- reading ---------------------------------------------------------------------
 
 
-def _check_count(count: int, context: Context) -> None:
-    if count > MOST_LANES and not context.many:
-        raise ValueError(
-            f"{context.where}: {count:,} lanes, more than {MOST_LANES:,}: give fewer "
-            "values or use combine: random; or allow it with --yes (many=True in "
-            "Python)"
-        )
+def _check_count(count: int, axes: Iterable[Values | Range], context: Context) -> None:
+    if count <= MOST_LANES or context.many:
+        return
+    first = [_first_value(axis, context) for axis in axes]
+    values = {axis.key: axis.values[0] for axis in first if not layer_weight(axis.key)}
+    raise TooManyLanes(
+        f"{context.where}: {count:,} lanes, more than {MOST_LANES:,}: give fewer "
+        "values or use combine: random; or allow it with --yes (many=True in Python)",
+        count,
+        with_values(context.base, values),
+        {axis.name: axis.labels[0] for axis in first},
+    )
+
+
+def _first_value(axis: Values | Range, context: Context) -> Axis:
+    if isinstance(axis, Range):
+        return labelled(axis, [checked_range(axis, context).lowest])
+    names = axis.names and axis.names[:1]
+    return checked(axis._replace(values=axis.values[:1], names=names), context)[0]
 
 
 def _read(specs: Specs, where: str) -> list[Values | Range]:

@@ -140,7 +140,9 @@ class Steps:
     """``count`` steps of L-BFGS inside the solver's loop per call, the history full."""
 
     def __init__(self, case: Case, *, history: int, count: int):
-        solver = LBFGS(history)
+        # As a run makes it; see memory.Work.
+        on_cpu = jax.default_backend() == "cpu"
+        solver = LBFGS(history, rounded=on_cpu and case.spec.precision != "float32")
         narrow = make_case(case.spec._replace(network=FILLING_WIDTH))
         state = solver.init(
             partial(narrow.objective, problem=narrow.problem), case.start

@@ -91,12 +91,12 @@ def solver_specs(*, gpu: bool, quick: bool) -> list[SolverSpec]:
     """The cases whose steps are measured."""
     if quick:
         return [SolverSpec(Spec(1 / 16, 48, 64), 4)]
-    precision = "default" if gpu else "float32"
+    precision = "default"
     widths: tuple[float | str, ...] = (0.25, 1.0)
     return [
         SolverSpec(Spec(width, 512, 512, precision), history)
         for width in widths
-        for history in (20, 100)
+        for history in (40, 100)
     ]
 
 

@@ -107,22 +107,26 @@ def check_same(records, expected, rtol=1e-4):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), first, start)
 
 
+# Lanes of as many, of as many scales, share a program: few are compiled.
 AXES = {
-    "alpha": [{"alpha": alpha} for alpha in (0.0, 1e-3, 0.1, 10.0)],
-    "layers": [
-        {"content_layer": "conv2_1", "style_layers": ("conv1_1",)},
-        {"content_layer": "conv2_2", "style_layers": ("conv1_1", "conv2_1")},
-        {"content_layer": "conv1_2", "style_layers": ("conv3_1", "conv1_2")},
-    ],
-    "seed": [{"seed": seed} for seed in range(4)],
-    "style": [{"style": style} for style in (1, 2, 3)],
-    "content": [{"content": content} for content in (0, 2)],
+    "alpha": (1, [{"alpha": alpha} for alpha in (0.0, 1e-3, 0.1, 10.0)]),
+    "style": (1, [{"style": style} for style in (1, 2, 3, 0)]),
+    "seed": (2, [{"seed": seed} for seed in (0, 1)]),
+    "content": (1, [{"content": content} for content in (0, 2)]),
+    "layers": (
+        1,
+        [
+            {"content_layer": "conv2_2", "style_layers": ("conv1_1", "conv2_1")},
+            {"content_layer": "conv1_2", "style_layers": ("conv3_1", "conv1_2")},
+        ],
+    ),
 }
 
 
 @pytest.mark.parametrize("axis", AXES)
 def test_each_lane_is_the_lone_run(pictures, params, axis):
-    lanes = [lane(pictures, params, scales=2, **settings) for settings in AXES[axis]]
+    scales, settings = AXES[axis]
+    lanes = [lane(pictures, params, scales=scales, **own) for own in settings]
     found = side_by_side(lanes, extract=NETWORK)
     for one, records in zip(lanes, found, strict=True):
         check_same(records, alone(one))

@@ -78,7 +78,9 @@ def test_the_page_holds_the_numbers(tmp_path):
     data = data_of(report(lanes, tmp_path, settings="a: 1", facts={"device": "CPU"}))
     assert [x["index"] for x in data["lanes"]] == [0, 1]
     first, second = data["lanes"]
-    assert data["axes"][0] == {"name": "alpha", "labels": ["0.1", "0.01"]}
+    assert data["axes"][0] == {
+        "name": "alpha", "column": "alpha", "labels": ["0.1", "0.01"],
+    }  # fmt: skip
     assert first["numbers"]["content"] == 10
     assert first["values"] == [0.1, "A"]
     assert first["trace"]["total"] == [float(f"{2.0**-i:.5g}") for i in range(30)]
@@ -165,6 +167,14 @@ def page(browser, tmp_path):
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
     browser.open(tmp_path / "report.html")
     return browser
+
+
+def resize(page, width):
+    page.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=width, height=800, deviceScaleFactor=1, mobile=width < 640,
+    )  # fmt: skip
+    page.wait(f"innerWidth === {width}")
 
 
 def order(page):
@@ -259,10 +269,27 @@ def test_in_a_browser_nothing_foreign_runs_or_is_asked_for(page):
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_in_a_browser_the_page_is_no_wider_than_the_window(page, width):
-    page.send(
-        "Emulation.setDeviceMetricsOverride",
-        width=width, height=800, deviceScaleFactor=1, mobile=width < 640,
-    )  # fmt: skip
-    page.wait(f"innerWidth === {width}")
+    resize(page, width)
     assert page.run("document.documentElement.scrollWidth") <= width
     page.send("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_in_a_browser_labels_break_only_if_they_must(browser, tmp_path, width):
+    labels = {"style": "woodcut_waves", "content": 80 * "m"}
+    terms = dict.fromkeys(("total", "content", "style", "tv"), 1.234e-5)
+    terms |= {f"style/conv{n}_1": 1.0 for n in range(1, 6)}
+    one = lane(0, 0.1, labels=labels, values={}, terms=terms)
+    one = one._replace(scores=dict.fromkeys(("held_out", "random_filters"), 1.234e-5))
+    (tmp_path / "report.html").write_text(report([one], tmp_path), encoding="utf-8")
+    resize(browser, width)
+    browser.open(tmp_path / "report.html")
+    lines = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('td.label')].map(cell => {"
+        " const range = document.createRange(); range.selectNodeContents(cell);"
+        " return [cell.dataset.name, range.getClientRects().length]; }))"
+    )
+    assert lines["axis/style"] == 1
+    assert lines["axis/content"] > 1
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    browser.send("Emulation.clearDeviceMetricsOverride")

@@ -64,7 +64,7 @@ def test_iterates_are_those_of_torch(history):
             optimise(
                 Objective(two_layers),
                 golden_problem(golden),
-                LBFGS(history),
+                LBFGS(history, preconditioned=False),
                 jnp.asarray(golden["start"]),
                 iterations=39,
             )
@@ -183,7 +183,8 @@ def test_negative_curvature_at_the_start_is_left_quickly():
         return total, terms_of(total)
 
     centre, start = jnp.full((4, 4, 3), 0.3), jnp.full((4, 4, 3), 5.0)
-    records = run(saturated, centre, LBFGS(5), start, 60)
+    # In the preconditioner's basis the first step that is too long comes later.
+    records = run(saturated, centre, LBFGS(5, preconditioned=False), start, 60)
     assert records[-1].terms.total < 1e-3 * records[0].terms.total
 
 
@@ -256,7 +257,7 @@ def test_steps_are_those_of_jaxopt():
         def loss(picture):
             return quadratic(picture, problem)
 
-        solver, theirs = LBFGS(history), []
+        solver, theirs = LBFGS(history, preconditioned=False), []
         step = jax.jit(lambda state: solver.step(loss, state))
         peer = jaxopt.LBFGS(
             loss, has_aux=True, history_size=history, stepsize=lambda _: 1.0

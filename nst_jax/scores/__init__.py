@@ -1,0 +1,1 @@
+"""Offline scores of a result: style, content, noise; with and without a network."""

@@ -1,0 +1,1 @@
+"""The parts of scripts/reproduce.py: experiments of the literature, and their laws."""
