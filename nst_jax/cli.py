@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from nst_jax import config as configs
 from nst_jax import sweep_cli
+from nst_jax.cli_keys import FLAGS, KEYS, SWITCHES
 from nst_jax.signals import stoppable
 from nst_jax.sweep_spec import command_line
 
@@ -23,68 +24,6 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended
 # The beginning of the process as far as it is ours: the operating system's own answer
 # would count what a shell did before it turned into us.
 BEGAN = time.perf_counter()
-
-# Flags people expect, and the keys they stand for.
-FLAGS = {
-    "content": ("content", "FILE", "content picture"),
-    "style": ("style", "FILE", "style picture"),
-    "out": ("output.dir", "PATH", "run folder; or a picture such as night.jpg"),
-    "size": ("size", "PIXELS", "longer side of the result (512)"),
-    "iterations": ("solver.iterations", "N", "steps of the solver (500)"),
-    "minutes": ("solver.minutes", "N", "end the run after so many minutes"),
-    "seed": ("seed", "N", "seed of the noise (0)"),
-    "start": ("start", "START", "noise, content, style, or a picture file"),
-    "preset": ("objective.preset", "NAME", "recipe; see `nst-jax presets`"),
-    "weights": ("network.weights", "WEIGHTS", "auto, a name, a file, or random"),
-    "device": ("device", "DEVICE", "cpu, gpu, tpu, gpu:1; the best there is"),
-}
-
-KEYS = """\
-keys for KEY=VALUE and YAML files (defaults in brackets; "preset" means that the
-preset decides):
-  content, style               pictures: JPEG, PNG, TIFF, WebP
-  size [512]                   longer side of the result in pixels
-  scales [none]                from coarse to fine: auto (each half the next), sqrt2, or
-                               [128, 256, 512]
-  seed [0]                     seed of the noise
-  start [preset]               noise, content, style, or a picture file
-  device [best]                cpu, gpu, tpu, gpu:1
-  compile_cache [true]         keep compiled programs for the next run
-  network.name [weights]       vgg16 or vgg19
-  network.weights [auto]       auto (vgg19 if it is here, else vgg19-tiny), vgg19-tiny
-                               (included), vgg19, vgg16, vgg19-caffe (fetched once),
-                               a file (.h5, .pth, .safetensors), or random
-  network.pooling [preset]     avg or max
-  network.padding [zeros]      zeros or reflect
-  network.rescale [preset]     true or false: unit mean activation
-  objective.preset [gatys2016] see `nst-jax presets`
-  objective.alpha [preset]     weight of the content; more keeps more of the picture
-  objective.beta [preset]      weight of the style
-  objective.tv [preset]        weight of the total variation; more is smoother
-  objective.content_layers     [conv4_2], or {conv4_2: 0.5, conv5_1: 0.5}
-  objective.style_layers       [conv1_1, conv2_1], averaged; or {conv1_1: 2, ...}
-  solver.name [lbfgs]          lbfgs or adam
-  solver.iterations [500]      steps; one evaluation each
-  solver.history [40]          correction pairs of L-BFGS
-  solver.preconditioned [true] large forms first; false: plain L-BFGS on the pixels
-  solver.learning_rate [0.05]  of adam
-  solver.precision [default]   default (TF32 on GPUs), float32, or bfloat16
-  solver.scale_iterations      steps at each scale, as [100, 100, 50]; else each makes
-                               solver.iterations
-  solver.tolerance [none]      end when the loss fell by less than this share of itself
-                               (1e-3, say) within
-  solver.window [50]           so many iterations
-  solver.minutes [none]        end after so many minutes; those before --resume count
-  solver.memory [auto]         auto, fast, or low (takes longer)
-  solver.checkpoint_seconds [60]  between checkpoints, from which --resume goes on;
-                               0: none
-  output.dir [runs/NUMBER]     run folder
-  output.every [none]          a snapshot every so many iterations, besides those at
-                               100, 200, 300 and 500
-
-example:
-  nst-jax stylize --content town.jpg --style night.jpg objective.alpha=1e-2
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,6 +132,8 @@ def _add_stylize(commands, name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="YAML", help="configuration to start from")
     for flag, (_, metavar, about) in FLAGS.items():
         parser.add_argument(f"--{flag}", metavar=metavar, help=about)
+    for flag, (_, value, about) in SWITCHES.items():
+        parser.add_argument(f"--{flag}", action="store_const", const=value, help=about)
     parser.add_argument("--overwrite", action="store_true", help="replace --out")
     parser.add_argument(
         "--resume",
@@ -271,7 +212,10 @@ def _sweep(options) -> int:
 
 def _flags(options) -> list[tuple[str, str]]:
     """Keys and texts of the flags that were given."""
-    given = ((key, getattr(options, flag)) for flag, (key, _, _) in FLAGS.items())
+    given = (
+        (key, getattr(options, flag.replace("-", "_")))
+        for flag, (key, _, _) in (FLAGS | SWITCHES).items()
+    )
     return [(key, value) for key, value in given if value is not None]
 
 
@@ -304,7 +248,9 @@ def _say_preparing(quiet: bool) -> None:
 
 
 def _flag_of(key: str) -> str:
-    return next(flag for flag, (name, _, _) in FLAGS.items() if name == key)
+    return next(
+        flag for flag, (name, _, _) in (FLAGS | SWITCHES).items() if name == key
+    )
 
 
 def _weights_list(options) -> int:

@@ -7,12 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax.colours import AsItIs, Finish, Recolour, finish_of, in_luminance
 from nst_jax.config import Config, ObjectiveConfig, changed
+from nst_jax.encoding import encoding_of
+from nst_jax.features.gray import Gray
 from nst_jax.features.layout import block, up_to_deepest
 from nst_jax.features.rescale import rescale
 from nst_jax.features.vgg import Network, device_params, network_of
 from nst_jax.features.weights import Weights
 from nst_jax.images.color import match_colours
+from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.initial import cover, noise
 from nst_jax.images.io import Picture
 from nst_jax.images.resize import (
@@ -25,7 +29,7 @@ from nst_jax.images.resize import (
 from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
 from nst_jax.modes.multiscale import Scale
-from nst_jax.objective.objective import LossWeights, loss_weights
+from nst_jax.objective.objective import Extract, LossWeights, loss_weights
 from nst_jax.resolve import (
     Layout,
     at_scale,
@@ -44,8 +48,8 @@ class Prepared(NamedTuple):
 
     Attributes:
         config: resolved.
-        content: at the size of the run.
-        style: at the content's area, in its own shape.
+        content: at the size of the run, in the run's own colours.
+        style: at the content's area, in its own shape; likewise.
         start: of the shape of the first scale's content.
         alpha: the content's alpha channel at the size of the run, or None.
         network: without weights.
@@ -55,6 +59,9 @@ class Prepared(NamedTuple):
         weights: where the network's weights come from (its arrays are in ``params``).
         note: a sentence for the user on the weights that were chosen, or None.
         memory: what the run will need, and what was chosen so that it fits.
+        finish: what is done to a picture when it is handed out.
+        encoding: how pictures are written.
+        notes: on what was asked for and cannot be, one sentence each.
     """
 
     config: Config
@@ -69,6 +76,19 @@ class Prepared(NamedTuple):
     weights: Weights
     note: str | None
     memory: Plan
+    finish: Finish = AsItIs()
+    encoding: Encoding = PLAIN
+    notes: tuple[str, ...] = ()
+
+    @property
+    def extract(self) -> Extract:
+        """The network as the objective sees pictures through it."""
+        return seen_through(self.config, self.network)
+
+
+def seen_through(config: Config, network: Extract) -> Extract:
+    """The network, or in shades of gray where the run is made on luminance alone."""
+    return Gray(network) if in_luminance(config.colours) else network
 
 
 class Pictures(NamedTuple):
@@ -107,16 +127,19 @@ def prepare(
     pictures = Pictures(content, style, start)
     config = resolve_with(config, loaded, content.pixels.shape, style.pixels.shape)
     sides = sides_at(content.pixels.shape, style.pixels.shape, config.size)
+    sizer = Sizer()
+    recoloured = sizer.recolour(config.colours, *pictures)
+    kept = {id(one): one.pixels.nbytes for one in (*pictures, *recoloured) if one}
     work = work_with(
         config,
         loaded,
         content=sides[:2],
         style=sides[2:],
         layers=wanted_layers(config),
-        pictures=sum(one.pixels.nbytes for one in pictures if one is not None),
+        pictures=sum(kept.values()),
     )
     memory = plan_with(config, work, device or jax.devices()[0])
-    prepared = prepare_with(config, loaded, pictures, Sizer(), memory)
+    prepared = prepare_with(config, loaded, pictures, sizer, memory)
     params = device_params(loaded.weights)
     if prepared.config.network.rescale:
         # One network for all scales, or their objectives would not be the same.
@@ -210,7 +233,7 @@ def prepare_with(
         sizer: one for all runs whose arrays are to be shared.
         memory: of ``plan_with``.
     """
-    content, style, start = pictures
+    content, style, start = sizer.recolour(config.colours, *pictures)
     shapes = content.pixels.shape, style.pixels.shape
     full = sides_at(*shapes, config.size)[:2]
     scales = []
@@ -218,12 +241,14 @@ def prepare_with(
         sides = sides_at(*shapes, size)[:2]
         weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
         scales.append(Scale(*sizer.pair(content, style, size), weights, iterations))
+    alpha = None if content.alpha is None else resize(content.alpha, *full)
+    encoding, notes = encoding_of(config, content)
     return Prepared(
         config,
         scales[-1].content,
         scales[-1].style,
         _start(config, scales[0], start),
-        None if content.alpha is None else resize(content.alpha, *full),
+        alpha,
         memory.work.network,
         {},
         tuple(scales),
@@ -231,11 +256,16 @@ def prepare_with(
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
+        finish_of(config, pictures.content, alpha),
+        encoding,
+        notes,
     )
 
 
 class Sizer:
     """Pictures at the sizes of the scales, as arrays on the device, each made once.
+
+    ``recolour`` gives them the run's colours before.
 
     The content gets the longer side that is asked for, the style the content's area.
     The style picture keeps its own shape, as in the authors' code; the paper says
@@ -243,6 +273,7 @@ class Sizer:
     """
 
     def __init__(self) -> None:
+        self.recolour = Recolour()
         # The pictures are kept, too: an id is theirs only while they are there.
         self._known: dict[tuple, tuple[Picture, Image]] = {}
 
@@ -295,7 +326,11 @@ def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:
         return jnp.asarray(match_colours(content, style))
     if config.start == "style":
         return jnp.asarray(cover(style, height, width))
-    return noise(height, width, seed=config.seed)
+    random = noise(height, width, seed=config.seed)
+    # The same noise in all channels: a mean of three would have less contrast.
+    return (
+        jnp.repeat(random[..., :1], 3, -1) if in_luminance(config.colours) else random
+    )
 
 
 def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
@@ -311,10 +346,12 @@ def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
 
 
 def _solver(config: Config, work: Work) -> Solver:
+    box = config.solver.box == "during"
     if work.history is None:
-        return Adam(config.solver.learning_rate)
+        return Adam(config.solver.learning_rate, config.solver.average, box)
     return LBFGS(
         work.history,
         preconditioned=config.solver.preconditioned,
         rounded=work.rounded,
+        box=box,
     )
