@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from nst_jax import config as configs
 from nst_jax import score_cli, sweep_cli
-from nst_jax.cli_keys import FLAGS, KEYS
+from nst_jax.cli_keys import FLAGS, KEYS, SWITCHES
 from nst_jax.signals import stoppable
 from nst_jax.sweep_spec import command_line
 from nst_jax.yamltext import parse_yaml
@@ -148,6 +148,8 @@ def _add_stylize(commands, name: str, about: str) -> argparse.ArgumentParser:
     for flag, (_, metavar, about) in FLAGS.items():
         several = {"action": "append"} if flag == "style" else {}
         parser.add_argument(f"--{flag}", metavar=metavar, help=about, **several)
+    for flag, (_, value, about) in SWITCHES.items():
+        parser.add_argument(f"--{flag}", action="store_const", const=value, help=about)
     about = "weight of each --style, in their order; only ratios count"
     parser.add_argument("--style-weight", metavar="N", action="append", help=about)
     parser.add_argument("--overwrite", action="store_true", help="replace --out")
@@ -254,7 +256,7 @@ def _flags(options) -> list[tuple[str, str]]:
     """Keys and texts of the flags that were given."""
     given = (
         (key, getattr(options, flag.replace("-", "_")))
-        for flag, (key, _, _) in FLAGS.items()
+        for flag, (key, _, _) in (FLAGS | SWITCHES).items()
     )
     return [(key, value) for key, value in given if value is not None]
 
@@ -306,7 +308,9 @@ def _say_preparing(quiet: bool) -> None:
 
 
 def _flag_of(key: str) -> str:
-    return next(flag for flag, (name, _, _) in FLAGS.items() if name == key)
+    return next(
+        flag for flag, (name, _, _) in (FLAGS | SWITCHES).items() if name == key
+    )
 
 
 def _weights_list(options) -> int:

@@ -13,7 +13,16 @@ FLAGS = {
     "start": ("start", "START", "noise, content, style, or a picture file"),
     "preset": ("objective.preset", "NAME", "recipe; see `nst-jax presets`"),
     "weights": ("network.weights", "WEIGHTS", "auto, a name, a file, or random"),
+    "match-colours": (
+        "colours.match",
+        "HOW",
+        "style in the content's colours: pca, chol, ot",
+    ),
     "device": ("device", "DEVICE", "cpu, gpu, tpu, gpu:1; the best there is"),
+}
+# Flags without a value: the keys they stand for, and what they set.
+SWITCHES = {
+    "preserve-colours": ("colours.preserve", "luminance", "keep the content's colours"),
 }
 
 KEYS = """\
@@ -71,9 +80,21 @@ preset decides):
   solver.memory [auto]         auto, fast, or low (takes longer)
   solver.checkpoint_seconds [60]  between checkpoints, from which --resume goes on;
                                0: none
+  solver.average [none]        of adam: decay of a mean of the pictures on the way, as
+                               0.99, which is then the result
+  solver.box [after]           pixels are brought into [0, 1] after the run, or during
+                               it
+  colours.match [none]         pca, chol or ot: one picture's mean and covariance of
+                               colours given to another
+  colours.when [before]        before: to the style those of the content; after: to the
+                               result
+  colours.strength [1]         of match, 0 to 1
+  colours.preserve [none]      luminance: light and dark are stylised, colours stay
   output.dir [runs/NUMBER]     run folder
   output.every [none]          a snapshot every so many iterations, besides those at
                                100, 200, 300 and 500
+  output.bits [8]              8, or 16 in PNG and TIFF
+  output.profile [srgb]        srgb, or content: its colour profile is kept
 
 example:
   nst-jax stylize --content town.jpg --style night.jpg objective.alpha=1e-2

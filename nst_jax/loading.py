@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from nst_jax.colours import check_colours
 from nst_jax.config import Config, changed
+from nst_jax.encoding import check_finish
 from nst_jax.features import pretrained
 from nst_jax.features.layout import layer_names, up_to_deepest
 from nst_jax.features.pretrained import EMBEDDED
@@ -86,6 +88,8 @@ def load_weights(
     """
     check_objective(config)
     check_scales(config)
+    check_colours(config)
+    check_finish(config)
     spec = config.network.weights
 
     def wanted(there) -> frozenset[str]:

@@ -8,12 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax.colours import AsItIs, Finish, finish_of, in_luminance
 from nst_jax.config import Config, ObjectiveConfig, changed
+from nst_jax.encoding import encoding_of
+from nst_jax.features.gray import Gray
 from nst_jax.features.layout import block, up_to_deepest
 from nst_jax.features.rescale import rescale
 from nst_jax.features.vgg import Network, device_params, network_of
 from nst_jax.features.weights import Weights
 from nst_jax.images.color import match_colours
+from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.initial import cover, noise
 from nst_jax.images.io import Picture
 from nst_jax.images.resize import (
@@ -23,7 +27,7 @@ from nst_jax.inputs import style_names, styles_of
 from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
 from nst_jax.modes.multiscale import Scale
-from nst_jax.objective.objective import LossWeights, loss_weights
+from nst_jax.objective.objective import Extract, LossWeights, loss_weights
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.names import make_statistic
 from nst_jax.objective.targets import Style
@@ -56,8 +60,8 @@ class Prepared(NamedTuple):
 
     Attributes:
         config: resolved.
-        content: at the size of the run.
-        styles: at the content's area times their scale, in their own shapes.
+        content: at the size of the run, in the run's own colours.
+        styles: at the content's area times their scale, in their own shapes; likewise.
         start: of the shape of the first scale's content.
         alpha: the content's alpha channel at the size of the run, or None.
         network: without weights.
@@ -68,6 +72,8 @@ class Prepared(NamedTuple):
         weights: where the network's weights come from (its arrays are in ``params``).
         note: a sentence for the user on the weights that were chosen, or None.
         memory: what the run will need, and what was chosen so that it fits.
+        finish: what is done to a picture when it is handed out.
+        encoding: how pictures are written.
         notes: what else the user should know, a sentence each.
     """
 
@@ -84,7 +90,19 @@ class Prepared(NamedTuple):
     weights: Weights
     note: str | None
     memory: Plan
+    finish: Finish = AsItIs()
+    encoding: Encoding = PLAIN
     notes: tuple[str, ...] = ()
+
+    @property
+    def extract(self) -> Extract:
+        """The network as the objective sees pictures through it."""
+        return seen_through(self.config, self.network)
+
+
+def seen_through(config: Config, network: Extract) -> Extract:
+    """The network, or in shades of gray where the run is made on luminance alone."""
+    return Gray(network) if in_luminance(config.colours) else network
 
 
 class Pictures(NamedTuple):
@@ -124,16 +142,18 @@ def prepare(
     shapes = content.pixels.shape, [style.pixels.shape for style in styles]
     config = resolve_with(config, loaded, *shapes)
     own, others = sides_at(config, *shapes, config.size)
-    read = (content, *styles, *filter(None, [start]))
     sizer = Sizer()
     masks = sizer.masks(config, content, styles)
+    used = sizer.recolour(config.colours, *pictures)
+    read = (content, *styles, start, used[0], *used[1], used[2])
+    kept = {id(one): one.pixels.nbytes for one in read if one is not None}
     work = work_with(
         config,
         loaded,
         content=own,
         styles=others,
         layers=wanted_layers(config),
-        pictures=sum(one.pixels.nbytes for one in read),
+        pictures=sum(kept.values()),
         regions=0 if masks is None else len(masks.names),
     )
     memory = plan_with(config, work, device or jax.devices()[0])
@@ -236,11 +256,11 @@ def prepare_with(
         sizer: one for all runs whose arrays are to be shared.
         memory: of ``plan_with``.
     """
-    content, styles, start = pictures
+    masks = sizer.masks(config, pictures.content, pictures.styles)
+    content, styles, start = sizer.recolour(config.colours, *pictures)
     shapes = content.pixels.shape, [style.pixels.shape for style in styles]
     full = content_sides(config, shapes[0], config.size)
     network = memory.work.network
-    masks = sizer.masks(config, content, styles)
     notes = [*size_notes(config, shapes[0], full), *(masks.notes if masks else ())]
     scales = []
     for size, iterations in sizes_of(config):
@@ -256,12 +276,14 @@ def prepare_with(
             where = f"scale {size}: " if size != config.size else ""
             notes += [f"{where}{note}" for note in lost]
         scales.append(scale)
+    alpha = None if content.alpha is None else resize(content.alpha, *full)
+    encoding, lost = encoding_of(config, content)
     return Prepared(
         config,
         scales[-1].content,
         scales[-1].styles,
         _start(config, scales[0], start),
-        None if content.alpha is None else resize(content.alpha, *full),
+        alpha,
         network,
         {},
         tuple(scales),
@@ -270,7 +292,9 @@ def prepare_with(
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
-        tuple(dict.fromkeys(notes)),
+        finish_of(config, pictures.content, full, alpha),
+        encoding,
+        tuple(dict.fromkeys([*notes, *lost])),
     )
 
 
@@ -312,7 +336,11 @@ def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:
         return jnp.asarray(match_colours(content, style))
     if config.start == "style":
         return jnp.asarray(cover(style, height, width))
-    return noise(height, width, seed=config.seed)
+    random = noise(height, width, seed=config.seed)
+    # The same noise in all channels: a mean of three would have less contrast.
+    return (
+        jnp.repeat(random[..., :1], 3, -1) if in_luminance(config.colours) else random
+    )
 
 
 def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
@@ -345,10 +373,12 @@ def _check_guides(config: Config) -> None:
 
 
 def _solver(config: Config, work: Work) -> Solver:
+    box = config.solver.box == "during"
     if work.history is None:
-        return Adam(config.solver.learning_rate)
+        return Adam(config.solver.learning_rate, config.solver.average, box)
     return LBFGS(
         work.history,
         preconditioned=config.solver.preconditioned,
         rounded=work.rounded,
+        box=box,
     )

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 
+from nst_jax.colours import check_colours, in_luminance, recolours_style
 from nst_jax.config import Config
+from nst_jax.encoding import check_finish
 from nst_jax.features.rescale import RescaledTaps, TapParams, rescale
 from nst_jax.features.vgg import device_params
 from nst_jax.images.io import Picture, load
@@ -29,6 +31,7 @@ from nst_jax.prepare import (
     plan_with,
     prepare_with,
     resolve_with,
+    seen_through,
     work_with,
 )
 from nst_jax.regions import read_regions
@@ -118,6 +121,8 @@ def plan_shapes(
         with naming(lane):
             check_objective(lane.config)
             check_scales(lane.config)
+            check_colours(lane.config)
+            check_finish(lane.config)
     loaded = load_network(
         lanes[0].config, others=[lane.config for lane in lanes[1:]], progress=progress
     )
@@ -144,9 +149,21 @@ def _shape(lane: Lane, loaded: Loaded, pictures: Mapping[str, Shape]) -> LaneSha
         tuple(sides[-1][1]),
         iterations_of(config),
         wanted_layers(config),
-        {file: FLOAT * math.prod(pictures[file]) for file in files.values()},
+        {
+            name: FLOAT * math.prod(pictures[file])
+            for name, file in _kept(files, config)
+        },
         _count_regions(config, files),
     )
+
+
+def _kept(files: Mapping[str, str], config: Config) -> Iterator[tuple[str, str]]:
+    """Names and files of the pictures in memory; recoloured ones come besides."""
+    yield from ((file, file) for file in files.values())
+    if recolours_style(config.colours):
+        colours = f"{config.colours} of {files['content']}"
+        for name in files if in_luminance(config.colours) else style_names(config):
+            yield f"{files[name]} in {colours}", files[name]
 
 
 def _count_regions(config: Config, files: Mapping[str, str]) -> int:
@@ -294,7 +311,7 @@ def _with_params(
 
     def batch(extract, axes, params_of) -> Batch:
         own = tuple(one._replace(params=params_of(one)) for one in prepared)
-        return Batch(lanes, own, extract, axes)
+        return Batch(lanes, own, seen_through(prepared[0].config, extract), axes)
 
     if not prepared[0].config.network.rescale:
         return batch(network, None, lambda _: params)

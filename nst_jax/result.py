@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from nst_jax.config import Config
-from nst_jax.images.io import save, to_uint8
+from nst_jax.images.encode import PLAIN, Encoding, to_uint8
+from nst_jax.images.io import save
 from nst_jax.inputs import is_start_file, mask_files, settings_text, style_names
 from nst_jax.outputs import manifest as manifests
 from nst_jax.prepare import Prepared
@@ -32,6 +33,7 @@ class Result(NamedTuple):
         config: resolved: with it and the same pictures, the run can be repeated.
         manifest: versions, device, weights, seconds, evaluations, memory.
         folder: the run folder, or None.
+        encoding: how it is written, as the config's output says.
     """
 
     picture: np.ndarray
@@ -41,6 +43,7 @@ class Result(NamedTuple):
     config: Config
     manifest: dict[str, Any]
     folder: Path | None = None
+    encoding: Encoding = PLAIN
 
     def __repr__(self) -> str:
         """Short: a notebook shows the last value of a cell."""
@@ -53,13 +56,26 @@ class Result(NamedTuple):
         Image.fromarray(to_uint8(self.picture)).save(buffer, "PNG")
         return buffer.getvalue()
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: str | PathLike, *, bits: Literal[8, 16] | None = None) -> None:
         """Write the picture; the ending chooses the format.
+
+        Args:
+            path: the file.
+            bits: 8, or 16 in PNG and TIFF; None: as the config says.
 
         Raises:
             ValueError: if it cannot be written.
         """
-        save(path, self.picture, alpha=self.alpha, settings=settings_text(self.config))
+        encoding = self.encoding
+        if bits is not None:
+            encoding = encoding._replace(bits=bits)
+        save(
+            path,
+            self.picture,
+            alpha=self.alpha,
+            settings=settings_text(self.config),
+            encoding=encoding,
+        )
 
 
 def result_of(
@@ -78,7 +94,13 @@ def result_of(
     picture = np.clip(last.picture, 0, 1)
     manifest = manifest_of(prepared, records, inputs, device, began)
     return Result(
-        picture, prepared.alpha, records, last.outcome, prepared.config, manifest
+        picture,
+        prepared.alpha,
+        records,
+        last.outcome,
+        prepared.config,
+        manifest,
+        encoding=prepared.encoding,
     )
 
 

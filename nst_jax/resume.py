@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_jax.config import Config, changed, from_tree
+from nst_jax.images.encode import Encoding
 from nst_jax.images.io import load
 from nst_jax.inputs import ALPHA, is_start_file, mask_files, repeatable, style_names
 from nst_jax.outputs import checkpoint as checkpoints
@@ -21,6 +22,7 @@ from nst_jax.yamltext import parse_yaml
 # They decide how far a run goes, where, and what is written; not what each step does.
 MAY_CHANGE = {
     *("device", "compile_cache", "output.dir", "output.every"),
+    *("output.bits", "output.profile"),
     *("solver.iterations", "solver.scale_iterations", "solver.minutes"),
     *("solver.tolerance", "solver.window", "solver.memory"),
     "solver.checkpoint_seconds",
@@ -221,8 +223,16 @@ def as_it_is(earlier: Earlier, reporter: Quiet) -> Result:
         f"this run is at its end: {outcome.text}; for more of it ask for more "
         f"--iterations\n{path}"
     )
+    encoding = Encoding(config.output.bits, picture.profile)
     return Result(
-        picture.pixels, picture.alpha, [], outcome, config, manifest, earlier.folder
+        picture.pixels,
+        picture.alpha,
+        [],
+        outcome,
+        config,
+        manifest,
+        earlier.folder,
+        encoding,
     )
 
 

@@ -24,7 +24,7 @@ from nst_jax.inputs import (
     settings_text,
     styles_of,
 )
-from nst_jax.modes.multiscale import multiscale
+from nst_jax.modes.multiscale import Sums, multiscale
 from nst_jax.outputs import checkpoint
 from nst_jax.outputs.checkpoint import Checkpoints
 from nst_jax.outputs.files import (
@@ -76,6 +76,7 @@ def stylize(
     network: Mapping[str, Any] | None = None,
     objective: Mapping[str, Any] | None = None,
     solver: Mapping[str, Any] | None = None,
+    colours: Mapping[str, Any] | None = None,
     on_record: Callable[[Record], None] | None = None,
     progress: bool = False,
 ) -> Result:
@@ -108,6 +109,7 @@ def stylize(
         network: keys of the section ``network``.
         objective: keys of the section ``objective``.
         solver: keys of the section ``solver``.
+        colours: keys of the section ``colours``.
         on_record: called with each record as it comes.
         progress: whether to show how far it is.
 
@@ -116,8 +118,14 @@ def stylize(
         ConnectionError: if weights must be downloaded and cannot be.
     """
     began = time.perf_counter()
-    sections = {"network": network, "objective": objective, "solver": solver}
-    sections |= {"regions": regions, "texture": texture}
+    sections = {
+        "network": network,
+        "objective": objective,
+        "solver": solver,
+        "colours": colours,
+        "regions": regions,
+        "texture": texture,
+    }
     config = changed(
         Config(),
         **{name: section for name, section in sections.items() if section},
@@ -304,11 +312,12 @@ def _solve(
     going: Resume | None = None,
     totals: Sequence[float] = (),
 ) -> Iterator[Record]:
+    """Records with their pictures finished; their states are the solver's own."""
     limits = prepared.config.solver
     records = multiscale(
         prepared.scales,
         prepared.start,
-        extract=prepared.network,
+        extract=prepared.extract,
         params=prepared.params,
         solver=prepared.solver,
         minutes=limits.minutes,
@@ -323,11 +332,10 @@ def _solve(
         resume=going,
         totals=totals,
     )
-    if going is None:
-        yield from records
-        return
-    before = going.record
+    before = Sums() if going is None else going.record
     for record in records:
+        if record.picture is not None:
+            record = record._replace(picture=prepared.finish(record.picture))
         yield record._replace(
             compile_seconds=before.compile_seconds + record.compile_seconds,
             solve_seconds=before.solve_seconds + record.solve_seconds,
@@ -361,6 +369,7 @@ def _folder(
         settings_text(config),
         snapshots,
         prepared.alpha,
+        prepared.encoding,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from nst_jax.colours import Recolour
 from nst_jax.config import Config
 from nst_jax.features.layout import block, up_to_deepest
 from nst_jax.features.vgg import Network
@@ -61,12 +62,15 @@ def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
 class Sizer:
     """Pictures at the sizes of the scales, as arrays on the device, each made once.
 
+    ``recolour`` gives them the run's colours before.
+
     The content gets the longer side that is asked for, a style the content's area times
     the square of its scale. The style picture keeps its own shape, as in the authors'
     code; the paper says "the same size".
     """
 
     def __init__(self) -> None:
+        self.recolour = Recolour()
         # The pictures are kept, too: an id is theirs only while they are there.
         self._known: dict[tuple, tuple[Picture, Image]] = {}
         self._masks: dict[tuple, tuple[Any, RegionMasks | None]] = {}

@@ -38,6 +38,7 @@ def sweep(
     network: Mapping[str, Any] | None = None,
     objective: Mapping[str, Any] | None = None,
     solver: Mapping[str, Any] | None = None,
+    colours: Mapping[str, Any] | None = None,
     lanes: int | None = None,
     out: str | PathLike | None = None,
     overwrite: bool = False,
@@ -74,6 +75,7 @@ def sweep(
         network: keys of the section ``network``.
         objective: keys of the section ``objective``.
         solver: keys of the section ``solver``.
+        colours: keys of the section ``colours``.
         lanes: how many run side by side; None: as many as fit.
         out: folder to write, as `nst-jax sweep` does; None: nothing is written.
         overwrite: whether ``out`` may be replaced.
@@ -85,7 +87,12 @@ def sweep(
         ValueError: for whatever in axes, settings, weights or pictures does not fit.
         ConnectionError: if weights must be downloaded and cannot be.
     """
-    sections = {"network": network, "objective": objective, "solver": solver}
+    sections = {
+        "network": network,
+        "objective": objective,
+        "solver": solver,
+        "colours": colours,
+    }
     base = changed(
         Config(),
         **{name: _plain(section) for name, section in sections.items() if section},

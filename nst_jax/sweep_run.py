@@ -184,6 +184,10 @@ class _Work:
         for number, (planned, batch) in enumerate(_prepared(batches, self.devices), 1):
             if self.stop.asked:
                 return
+            for sentence in dict.fromkeys(
+                note for one in batch.prepared for note in one.notes
+            ):
+                self.reporter.say(f"note: {sentence}")
             self._run_batch(planned, batch)
             if count > 1:
                 lanes = [self.results[lane.index] for lane in batch.lanes]
@@ -244,6 +248,8 @@ class _Work:
             layers = held_out_layers(self.plan.shapes)
             style = prepared.styles[0].picture
             scores = score(batch.extract, prepared.params, picture, style, layers)
+            # Scores are of what the solver made of the style that it saw.
+            picture = np.clip(prepared.finish(picture), 0, 1).astype(np.float32)
         found = lane_result(
             lane,
             self.plan.sweep,

@@ -246,6 +246,7 @@ class Store:
             settings=settings_text(config),
             digest=digest(lane, self.hashes),
             alpha=prepared.alpha,
+            encoding=prepared.encoding,
         )
         return found._replace(picture=None)
 

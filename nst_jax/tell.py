@@ -22,8 +22,8 @@ def say_headline(reporter: Quiet, prepared: Prepared, device: Device) -> None:
         note=prepared.note,
     )
     reporter.say(prepared.memory.text)
-    for note in prepared.notes:
-        reporter.say(f"note: {note}")
+    for sentence in prepared.notes:
+        reporter.say(f"note: {sentence}")
 
 
 def say_where(reporter: Quiet, earlier: Earlier | None, going: Resume | None) -> None:

@@ -42,7 +42,8 @@ from nst_jax.features.pretrained import resolve
 from nst_jax.features.rescale import floored, mean_activations, rescale
 from nst_jax.features.vgg import device_params, network_of
 from nst_jax.features.weights import Weights, read, write
-from nst_jax.images.io import load, to_uint8
+from nst_jax.images.encode import to_uint8
+from nst_jax.images.io import load
 from nst_jax.images.resize import fit_area, fit_longer_side
 from nst_jax.scores.features import (
     HELD_OUT,

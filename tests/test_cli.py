@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax.cli import FLAGS
+from nst_jax.cli_keys import FLAGS, SWITCHES
 from nst_jax.config import Config, load
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -60,9 +60,9 @@ def test_help_names_every_key_and_none_that_there_is_not(run_cli):
 
 
 def test_every_flag_stands_for_a_key(run_cli):
-    assert {key for key, _, _ in FLAGS.values()} <= set(keys())
+    assert {key for key, _, _ in (FLAGS | SWITCHES).values()} <= set(keys())
     out = run_cli("stylize", "--help").out
-    assert all(f"--{flag} " in out for flag in FLAGS)
+    assert all(f"--{flag} " in out for flag in FLAGS | SWITCHES)
 
 
 def test_the_other_commands_answer(run_cli):

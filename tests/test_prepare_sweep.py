@@ -102,7 +102,7 @@ def check_prepared(batch):
     """A lane is given what the lone run is given, and a network that may be deeper."""
     for lane, mine in zip(batch.lanes, batch.prepared, strict=True):
         config = lane.config
-        ready = prepare(config, load(config.content), load(config.style), None)
+        ready = prepare(config, load(config.content), [load(config.style)], None)
         assert (mine.config, mine.solver) == (ready.config, ready.solver)
         params = {layer: mine.params[layer] for layer in ready.params}
         ours = params, mine.start, mine.scales

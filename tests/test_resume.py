@@ -108,6 +108,39 @@ def refused(ran) -> str:
 # --- to the same end --------------------------------------------------------------
 
 
+CONTROLS = {
+    "matched before": ["colours.match=ot"],
+    "matched after": ["colours.match=pca", "colours.when=after"],
+    "luminance": ["colours.preserve=luminance"],
+    "box": ["solver.box=during"],
+    "box and average of Adam": [
+        *("solver.name=adam", "solver.box=during", "solver.average=0.9")
+    ],
+    "wide": ["output.bits=16"],
+}
+
+
+@pytest.mark.parametrize("settings", CONTROLS.values(), ids=CONTROLS)
+def test_with_controls_it_is_the_same_end_too(
+    stylize_cli, run_cli, stopped, workdir, settings
+):
+    """The checkpoint keeps the solver's own picture, whatever is made of it."""
+    out = stopped("out", 7, *settings)
+    resumed(run_cli, "--out", "out")
+    stylize_cli("--out", "whole", "output.every=5", *settings)
+    same(out, workdir / "whole")
+    assert "snapshots/iteration_0005.png" in files_in(out)
+
+
+@pytest.mark.parametrize(
+    "setting", ["colours.match=chol", "colours.preserve=luminance", "solver.box=during"]
+)
+def test_a_control_cannot_be_changed_on_the_way(run_cli, stopped, setting):
+    stopped("out", 5)
+    ran = run_cli("stylize", "--resume", "--out", "out", setting)
+    assert f"{setting.partition('=')[0]} was " in refused(ran)
+
+
 @pytest.mark.parametrize("scales", ["", "[24, 48]"])
 @pytest.mark.parametrize("at", [1, 7, 11])
 def test_a_run_that_was_stopped_goes_on_to_the_same_end(

@@ -8,6 +8,7 @@ Unknown keys are errors with the nearest known one. Never imports jax, so that
 from nst_jax.config.check import MOST_SCALES
 from nst_jax.config.read import absolute, load, override, set_text
 from nst_jax.config.records import (
+    ColoursConfig,
     Config,
     Layers,
     Mask,
@@ -23,6 +24,7 @@ from nst_jax.config.tree import blended, changed, from_tree, to_yaml
 
 __all__ = [
     "MOST_SCALES",
+    "ColoursConfig",
     "Config",
     "Layers",
     "Mask",

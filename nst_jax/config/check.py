@@ -26,6 +26,7 @@ def check_values(config: Config, where: str) -> None:
         "solver.window": (solver.window, 1, MOST_ITERATIONS),
         "solver.checkpoint_seconds": (solver.checkpoint_seconds, 0, 1e9),
         "output.every": (config.output.every, 1, MOST_ITERATIONS),
+        "colours.strength": (config.colours.strength, 0, 1),
     }
     for key, (value, lowest, highest) in limits.items():
         if value is not None and not lowest <= value <= highest:
@@ -38,6 +39,11 @@ def check_values(config: Config, where: str) -> None:
             raise ValueError(
                 f"{where}: solver.{key} must be above 0 and at most 1e9, not {value:g}"
             )
+    if solver.average is not None and not 0 < solver.average < 1:
+        raise ValueError(
+            f"{where}: solver.average must be between 0 and 1, as 0.99, not "
+            f"{solver.average:g}"
+        )
     _check_scales(config, where)
     _check_styles(config, where)
     _check_regions(config, where)

@@ -85,6 +85,18 @@ class SolverConfig:
     minutes: float | None = None  # ends after them
     memory: Literal["auto", "fast", "low"] = "auto"  # low computes blocks twice
     checkpoint_seconds: float = 60.0  # between checkpoints; 0: none
+    average: float | None = None  # of Adam: decay of a mean of iterates, as 0.99
+    box: Literal["after", "during"] = "after"  # when pixels are kept in [0, 1]
+
+
+@dataclass(frozen=True)
+class ColoursConfig:
+    """Whose colours the result has."""
+
+    match: Literal["none", "pca", "chol", "ot"] = "none"  # means and covariances
+    when: Literal["before", "after"] = "before"  # of the style, or of the result
+    strength: float = 1.0  # of match, 0 to 1
+    preserve: Literal["none", "luminance"] = "none"  # a run on luminance only
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,8 @@ class OutputConfig:
 
     dir: str | None = None  # None: the next free numbered folder under runs/
     every: int | None = None  # snapshots; None: at 100, 200, 300 and 500
+    bits: Literal[8, 16] = 8  # of a sample; 16 in PNG and TIFF only
+    profile: Literal["srgb", "content"] = "srgb"  # colour profile of the result
 
 
 @dataclass(frozen=True)
@@ -116,4 +130,5 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
+    colours: ColoursConfig = field(default_factory=ColoursConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

@@ -4,7 +4,6 @@ A picture is float32 sRGB ``(h, w, 3)`` in [0, 1], upright. Files are judged by 
 content, not by their ending, when read; the ending chooses the format when written.
 """
 
-import io
 import os
 import secrets
 import stat
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from nst_jax.images.decode import (
     Unfit,
@@ -25,6 +24,14 @@ from nst_jax.images.decode import (
     orientation,
     to_srgb,
     upright,
+)
+from nst_jax.images.encode import (
+    DESCRIPTION,
+    PLAIN,
+    SETTINGS_KEY,
+    Encoding,
+    file_bytes,
+    samples,
 )
 
 # Plugins that only decode: some of Pillow's others start programs (EPS) or play films.
@@ -42,9 +49,6 @@ MAX_ASPECT = 20
 # 11585 x 11585. Below Pillow's own refusal at 1.8e8, which therefore stays untouched.
 MAX_PIXELS = 2**27
 
-SETTINGS_KEY = "nst-jax"
-_DESCRIPTION = 270  # ImageDescription, the same tag in EXIF and TIFF
-
 
 class Picture(NamedTuple):
     """A picture as it was read.
@@ -55,12 +59,14 @@ class Picture(NamedTuple):
         name: file name without its folder.
         notes: what could not be honoured (a broken colour profile, damaged
             metadata), one sentence each, for the caller to show.
+        profile: the embedded ICC profile that the pixels were converted from, or None.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     name: str
     notes: tuple[str, ...] = ()
+    profile: bytes | None = None
 
 
 def load(path: str | os.PathLike) -> Picture:
@@ -90,7 +96,10 @@ def load(path: str | os.PathLike) -> Picture:
         alpha = np.ascontiguousarray(upright(alpha, turn))
     pixels = np.ascontiguousarray(upright(pixels, turn))
     notes += more + tuple(" ".join(str(w.message).split()) for w in caught)
-    return Picture(pixels, alpha, Path(path).name, tuple(dict.fromkeys(notes)))
+    if more:  # it did not work
+        profile = None
+    notes = tuple(dict.fromkeys(notes))
+    return Picture(pixels, alpha, Path(path).name, notes, profile or None)
 
 
 @contextmanager
@@ -195,21 +204,6 @@ def from_array(array: np.ndarray) -> Picture:
     return Picture(on_white(values[..., :3], alpha), alpha, "array")
 
 
-def to_uint8(pixels: np.ndarray) -> np.ndarray:
-    """Clip to [0, 1] and round to the nearest of the 256 levels.
-
-    Raises:
-        TypeError: if the array does not hold floats.
-        ValueError: if a value is NaN.
-    """
-    pixels = np.asarray(pixels)
-    if pixels.dtype.kind != "f":
-        raise TypeError(f"expected floats in [0, 1], got {pixels.dtype}")
-    if np.isnan(pixels).any():
-        raise ValueError("the picture holds NaN")
-    return np.rint(np.clip(pixels, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
 def writable_ending(path: str | os.PathLike) -> str:
     """Name of the format that ``save`` would write ("PNG"), from the ending.
 
@@ -232,8 +226,9 @@ def save(
     alpha: np.ndarray | None = None,
     settings: str | None = None,
     quality: int = 95,
+    encoding: Encoding = PLAIN,
 ) -> None:
-    """Write a picture atomically, with 8 bits: the whole file appears, or none.
+    """Write a picture atomically: the whole file appears, or none.
 
     Equal arguments give equal bytes. Pixels are stored as they are, with alpha beside
     them, except in a JPEG, which has no alpha and gets them over white.
@@ -245,69 +240,31 @@ def save(
         settings: text kept in the metadata for ``read_settings``: chunk "nst-jax" of
             a PNG, ImageDescription elsewhere. A JPEG has room for 64 kB.
         quality: 1 to 100, for JPEG and WebP.
+        encoding: bits and colour profile.
 
     Raises:
         TypeError: if an array does not hold floats.
-        ValueError: naming the file: unknown ending, wrong shape, NaN, a picture or a
-            text too large for the format, a folder that cannot be written to.
+        ValueError: naming the file: unknown ending, wrong shape, NaN, bits that the
+            format lacks, a picture or a text too large for it, a folder that cannot be
+            written to.
     """
     kind = writable_ending(path)
     if isinstance(quality, bool) or quality not in range(1, 101):
         raise ValueError(f"{path}: quality must be from 1 to 100, got {quality!r}")
     pixels, alpha = np.asarray(pixels), None if alpha is None else np.asarray(alpha)
-    values = _eight_bit(path, pixels, alpha, over_white=kind == "JPEG")
-    buffer = io.BytesIO()
     try:
-        image = Image.fromarray(values)
-        image.save(buffer, kind, **_options(kind, settings, quality))
+        values = samples(kind, pixels, alpha, encoding)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    try:
+        data = file_bytes(
+            kind, values, settings=settings, quality=quality, profile=encoding.profile
+        )
     except Exception as error:
         raise ValueError(
             f"{path}: cannot be written as {kind} ({first_line(error)})"
         ) from error
-    _write_atomically(Path(path), buffer.getvalue())
-
-
-def _eight_bit(
-    path: str | os.PathLike,
-    pixels: np.ndarray,
-    alpha: np.ndarray | None,
-    *,
-    over_white: bool,
-) -> np.ndarray:
-    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.size == 0:
-        raise ValueError(f"{path}: expected shape (h, w, 3), got {pixels.shape}")
-    if alpha is not None and alpha.shape != pixels.shape[:2]:
-        raise ValueError(
-            f"{path}: alpha has shape {alpha.shape}, the picture {pixels.shape}"
-        )
-    try:
-        if alpha is None:
-            return to_uint8(pixels)
-        if over_white:
-            return to_uint8(on_white(np.clip(pixels, 0, 1), np.clip(alpha, 0, 1)))
-        return np.dstack([to_uint8(pixels), to_uint8(alpha)])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _options(kind: str, settings: str | None, quality: int) -> dict:
-    options: dict = {
-        "PNG": {},
-        "TIFF": {"compression": "tiff_adobe_deflate"},
-        "JPEG": {"quality": quality, "subsampling": "4:4:4"},
-        "WEBP": {"quality": quality},
-    }[kind]
-    if settings is None:
-        return options
-    if kind == "PNG":
-        text = PngImagePlugin.PngInfo()
-        text.add_itxt(SETTINGS_KEY, settings)
-        return options | {"pnginfo": text}
-    exif = Image.Exif()
-    # As bytes: Pillow would replace what is not ASCII. The key tells our text from a
-    # camera's.
-    exif[_DESCRIPTION] = f"{SETTINGS_KEY}\n{settings}".encode()
-    return options | {"exif": exif}
+    _write_atomically(Path(path), data)
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
@@ -335,7 +292,7 @@ def read_settings(path: str | os.PathLike) -> str | None:
         if image.format == "PNG":
             text = image.info.get(SETTINGS_KEY)
             return None if text is None else str(text)
-        description = image.getexif().get(_DESCRIPTION)
+        description = image.getexif().get(DESCRIPTION)
     return _own_text(description)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from nst_jax.images.io import to_uint8
+from nst_jax.images.encode import to_uint8
 from nst_jax.outputs.lanes import (
     LaneResult,
     axes_of,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.io import save
 from nst_jax.outputs import checkpoint
 from nst_jax.outputs.files import split_output, write_all, write_bytes, write_text
@@ -69,6 +70,7 @@ class RunFolder:
         settings: text for the pictures' metadata.
         snapshots: iterations of which the picture is kept.
         alpha: the content's alpha channel at the result's size, or None.
+        encoding: of all pictures.
         records: all so far, without solver states; of a run that goes on, from its
             beginning.
     """
@@ -79,6 +81,7 @@ class RunFolder:
     settings: str
     snapshots: frozenset[int] = frozenset()
     alpha: np.ndarray | None = None
+    encoding: Encoding = PLAIN
     records: list[Record] = field(default_factory=list)
 
     def begin(self, *, keep: bool = False) -> None:
@@ -149,4 +152,10 @@ class RunFolder:
 
     def _save(self, path: Path, record: Record) -> None:
         assert record.picture is not None
-        save(path, record.picture, alpha=self.alpha, settings=self.settings)
+        save(
+            path,
+            record.picture,
+            alpha=self.alpha,
+            settings=self.settings,
+            encoding=self.encoding,
+        )

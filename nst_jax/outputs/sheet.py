@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_jax.images.io import to_uint8
+from nst_jax.images.encode import to_uint8
 from nst_jax.outputs.files import write_bytes
 from nst_jax.outputs.lanes import LaneResult, in_order, pixels_of, thumbnail, trouble
 from nst_jax.outputs.sheet_pages import Grid, Page, pages

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.io import WRITABLE, save
 from nst_jax.outputs.files import OTHER_PICTURES, write_bytes, write_text
 from nst_jax.outputs.lanes import LaneResult
@@ -52,6 +53,7 @@ def save_lane(
     settings: str,
     digest: str,
     alpha: np.ndarray | None = None,
+    encoding: Encoding = PLAIN,
 ) -> None:
     """Write the folder of a lane.
 
@@ -63,6 +65,7 @@ def save_lane(
         settings: text for the picture's metadata.
         digest: of all that the lane was made from; ``saved_lane`` asks for it.
         alpha: the content's alpha channel, or None.
+        encoding: of its picture.
 
     Raises:
         ValueError: naming the file that cannot be written.
@@ -73,7 +76,7 @@ def save_lane(
     # A lane that diverged may have anything in its picture.
     picture = np.nan_to_num(lane.picture, nan=0.5, posinf=1.0, neginf=0.0)
     write_text(place / CONFIG, config)
-    save(place / RESULT, picture, alpha=alpha, settings=settings)
+    save(place / RESULT, picture, alpha=alpha, settings=settings, encoding=encoding)
     write_text(place / TRACE, trace_csv(records))
     entry = {
         "lane": lane.index,

@@ -77,6 +77,8 @@ def direction(
     products: Products,
     gamma: Scalar,
     stored: jax.Array,
+    *,
+    reduced: jax.Array | None = None,
 ) -> tuple[jax.Array, Products]:
     """Minus the inverse Hessian times the gradient.
 
@@ -91,6 +93,8 @@ def direction(
         gamma: the first inverse Hessian is this times the identity; with a new pair
             <s, y> / <y, y> of it.
         stored: pairs stored so far, those overwritten included; 0 begins anew.
+        reduced: (n,), what to multiply with instead of the gradient, which still tells
+            how the pairs have changed; it costs one pass more over them.
 
     Returns:
         The direction, (n,), and the products for the next call.
@@ -100,10 +104,17 @@ def direction(
     order = (jnp.maximum(stored - rows, 0) + jnp.arange(rows)) % rows
     live = jnp.arange(rows) < stored
     filled = _largest(jnp.minimum(stored, rows))
-    found = jnp.where(live[:, None], _products(s, y, gradient, filled), 0.0)
-    products = _with_newest(products, found, rho, gamma, stored)
-    cs, cy = _coefficients(products, order, live, gamma)
-    return _combine(-gamma * gradient, s, y, jnp.stack([-cs, -cy]), filled), products
+
+    def with_pairs(vector):
+        return jnp.where(live[:, None], _products(s, y, vector, filled), 0.0)
+
+    products = _with_newest(products, with_pairs(gradient), rho, gamma, stored)
+    own, towards = products, gradient
+    if reduced is not None:
+        sg, yg = with_pairs(reduced).T
+        own, towards = products._replace(sg=sg, yg=yg), reduced
+    cs, cy = _coefficients(own, order, live, gamma)
+    return _combine(-gamma * towards, s, y, jnp.stack([-cs, -cy]), filled), products
 
 
 def _with_newest(products: Products, found, rho, gamma, stored) -> Products:

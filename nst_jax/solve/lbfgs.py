@@ -42,6 +42,7 @@ from nst_jax.solve.state import (
     acceptable,
     advance,
     initial_state,
+    into_box,
     select,
 )
 from nst_jax.types import Image, Scalar
@@ -104,14 +105,23 @@ class LBFGS(NamedTuple):
         preconditioned: whether the pixels are put into the basis of
             ``solve.preconditioner``.
         rounded: whether pairs are kept in bfloat16; for float32 pictures.
+        box: whether pixels are kept in [0, 1] by projection (Bertsekas 1982, "Projected
+            Newton Methods for Optimization Problems with Simple Constraints"). Pixels
+            at a bound that the gradient pushes outwards stand still: the inverse
+            Hessian is taken between the others only, without which a projected step
+            need not lead down. What projected pictures and their whole gradients
+            differ by are pairs like any other. Departure: which pixels stand still is
+            seen at the bounds themselves, not near them; the safeguard stays.
     """
 
     history: int = 40
     preconditioned: bool = True
     rounded: bool = False
+    box: bool = False
 
     def init(self, loss: Loss, picture: Image) -> State:
         """The state before the first evaluation."""
+        picture = into_box(picture, self.box)
 
         def flat(vector):
             return loss(vector.reshape(picture.shape))
@@ -133,12 +143,13 @@ class LBFGS(NamedTuple):
     def step(self, loss: Loss, state: State) -> State:
         """One evaluation at ``x - t H g``; accepted, or undone and shortened."""
         inner, old = state.inner, state.inner.jaxopt
+        free = self._free(state)
         towards, products = direction(
             old.grad, old.s_history, old.y_history, old.rho_history, inner.products,
-            old.gamma, old.iter_num,
+            old.gamma, old.iter_num, reduced=self._reduced(old.grad, free),
         )  # fmt: skip
         move = inner.step_size * towards
-        picture = state.picture + self._to_pixels(move.reshape(state.picture.shape))
+        picture, move = self._moved(state.picture, move, free)
         (total, terms), slope = jax.value_and_grad(loss, has_aux=True)(picture)
         accepted = acceptable(picture, total, slope, state)
         slope = self._to_pixels(slope).ravel()
@@ -160,8 +171,34 @@ class LBFGS(NamedTuple):
             terms=select(drop, state.best_terms, state.terms),
         )
 
+    def _free(self, state: State) -> jax.Array | None:
+        """Which pixels may move, (h, w, 3) of bools; None: all of them."""
+        if not self.box:
+            return None
+        picture = state.picture
+        slope = self._from_basis(state.inner.jaxopt.grad.reshape(picture.shape))
+        return ~((picture <= 0) & (slope > 0) | (picture >= 1) & (slope < 0))
+
+    def _reduced(self, gradient: jax.Array, free: jax.Array | None):
+        """The gradient of the pixels that may move, (n,); None: the whole one."""
+        if free is None:
+            return None
+        slope = self._from_basis(gradient.reshape(free.shape))
+        return self._to_pixels(jnp.where(free, slope, 0.0)).ravel()
+
+    def _moved(self, picture: Image, move: jax.Array, free: jax.Array | None):
+        """The next picture, and the move to it in the solver's basis, (n,)."""
+        step = self._to_pixels(move.reshape(picture.shape))
+        if free is None:
+            return picture + step, move
+        there = into_box(picture + jnp.where(free, step, 0.0), self.box)
+        return there, self._from_basis(there - picture).ravel()
+
     def _to_pixels(self, vector: Image) -> Image:
         return precondition(vector) if self.preconditioned else vector
+
+    def _from_basis(self, vector: Image) -> Image:
+        return precondition(vector, inverse=True) if self.preconditioned else vector
 
     def _rounded(self, vector: jax.Array) -> jax.Array:
         return unpacked(self._packed(vector), vector.dtype)

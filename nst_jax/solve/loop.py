@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.solve.state import Solver, State
+from nst_jax.solve.state import AVERAGE, Solver, State
 from nst_jax.types import Image, LossTerms
 
 # A chunk aims at this many seconds: long enough that the host's part is nothing,
@@ -48,7 +48,8 @@ class Record(NamedTuple):
         picture: the best picture so far as (h, w, 3) float32, at pauses and at the
             end; else None. Not clipped to [0, 1].
         outcome: at the end, else None. The last record holds the losses of the best
-            picture, which is the one handed out, even if its step was not the last.
+            picture, which is the one handed out, even if its step was not the last; of
+            a solver that hands out an average, those of its last picture.
         compile_seconds: time spent compiling the loop.
         solve_seconds: time spent in its steps so far, by this process.
         refused: steps refused so far.
@@ -340,7 +341,10 @@ def outcome_of(
         code, text = "time", f"{limits.minutes:g} minutes were over {after}"
     else:
         return None
-    text += f"; the picture is that of iteration {int(state.best_step)}"
+    if int(state.best_step) == AVERAGE:
+        text += "; the picture is an average over the last iterations"
+    else:
+        text += f"; the picture is that of iteration {int(state.best_step)}"
     if refused := int(state.refused):
         text += f"; {refused} step{'s' if refused > 1 else ''} undone on the way"
     return Outcome(code, text)

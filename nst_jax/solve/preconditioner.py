@@ -16,13 +16,16 @@ import numpy as np
 FLOOR, EXPONENT = 0.1, 0.5
 
 
-def precondition(vector: jax.Array) -> jax.Array:
+def precondition(vector: jax.Array, *, inverse: bool = False) -> jax.Array:
     """P times ``(h, w, 3)``: symmetric, so that it is the gradient's map, too.
+
+    ``inverse``: its inverse times that.
 
     Scaled so that a picture of all frequencies alike keeps its mean square.
     """
     height, width = vector.shape[:2]
-    gains = jnp.asarray(_gains(height, width)[..., None], vector.dtype)
+    gains = _gains(height, width)[..., None] ** (-1 if inverse else 1)
+    gains = jnp.asarray(gains, vector.dtype)
     spectrum = jnp.fft.rfft2(vector, axes=(0, 1)) * gains
     return jnp.fft.irfft2(spectrum, s=(height, width), axes=(0, 1))
 

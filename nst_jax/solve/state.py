@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from nst_jax.types import Image, LossTerms, Scalar
 
+AVERAGE = -1
 Loss = Callable[[Image], tuple[Scalar, LossTerms]]
 
 
@@ -17,9 +18,11 @@ class State(NamedTuple):
     Attributes:
         picture: the current picture, (h, w, 3).
         terms: its losses; infinite before the first evaluation.
-        best_picture: the picture of the lowest objective so far.
-        best_terms: its losses.
-        best_step: the step that made it.
+        best_picture: the picture to hand out: that of the lowest objective so far, or
+            an average of pictures if the solver makes one.
+        best_terms: its losses; of an average, which is never evaluated, those of the
+            picture it ends with.
+        best_step: the step that made it; ``AVERAGE`` for an average.
         evaluations: evaluations of objective and gradient so far: one per step.
         refused: steps that were undone.
         refused_in_a_row: how many of them since the last accepted one.
@@ -101,6 +104,11 @@ def acceptable(
     bounded = (total <= 2 * state.terms.total) & (total <= 100 * state.best_terms.total)
     moved = jnp.any(picture != state.picture) | (state.evaluations == 0)
     return finite & bounded & moved
+
+
+def into_box(picture: Image, box: bool) -> Image:
+    """The nearest picture with values in [0, 1], if there is such a box."""
+    return jnp.clip(picture, 0.0, 1.0) if box else picture
 
 
 def select(condition: jax.Array, new, old):

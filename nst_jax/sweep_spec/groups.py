@@ -25,6 +25,9 @@ NUMBERS = (
     "style_scale",
     "start",
     "seed",
+    "colours.match",  # pictures, before the run or after it
+    "colours.when",
+    "colours.strength",
     "objective.preset",  # what it sets is looked at instead
     "objective.alpha",
     "objective.beta",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_jax.images.io import to_uint8
+from nst_jax.images.encode import to_uint8
 
 WIDTH = 780  # pixels of a figure
 GAP, LETTERS = 6, 13

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 import nst_jax
-from nst_jax.images.io import to_uint8
+from nst_jax.images.encode import to_uint8
 from nst_jax.outputs.files import write_text
 
 CONTENTS = ("town", "still_life")
