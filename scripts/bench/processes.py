@@ -33,7 +33,7 @@ with open(sys.argv[1], "w") as file:
     file.write(repr(cli.BEGAN))
 cli.program(arguments=sys.argv[2:])
 """
-HISTORY, TORCH_HISTORY = 20, 100
+HISTORY, TORCH_HISTORY = 40, 100
 PAIR_BYTES = 24  # per pixel: two float32 vectors of three channels
 
 Entry = dict[str, Any]
@@ -202,7 +202,7 @@ def _predicted(case: Sized, inputs: Inputs, memory, gpu: bool) -> int:
     network = network_of(weights_of(case.network), pooling="max")
     shape = inputs.height, inputs.columns
     layers = ("conv4_2", *STYLE_LAYERS)
-    work = Work(network, shape, shape, layers, HISTORY)
+    work = Work(network, shape, shape, layers, HISTORY, rounded=not gpu)
     platform = "gpu" if gpu else "cpu"
     return plan(work, memory=memory, available=None, platform=platform).predicted
 
@@ -344,7 +344,8 @@ def measure_run(
         inputs = make_inputs(folder, network=case.network, size=case.size, **own)
         entry["picture"] = f"{inputs.columns} x {inputs.height}"
         # Programs are there from an earlier run, as they are for all runs but one.
-        _ours(case, settings, inputs, folder / "first", iterations=1)
+        # Ended at once: with fewer iterations, the history would be another.
+        _ours(case, settings, inputs, folder / "first", "--minutes", 0.001)
         for number in range(rounds):
             entry["rounds"].append(
                 _one_round(case, settings, inputs, folder / str(number), gpu)
@@ -352,11 +353,11 @@ def measure_run(
             yield "runs", entry
 
 
-def _ours(case: Sized, settings: Settings, inputs: Inputs, folder: Path, iterations):
+def _ours(case: Sized, settings: Settings, inputs: Inputs, folder: Path, *more):
     return run_ours(
         [
             *(*inputs.flags, "--size", case.size, "--preset", "gatys-notebook"),
-            *("--iterations", iterations, *settings.keys),
+            *("--iterations", settings.iterations, *settings.keys, *more),
         ],
         folder,
         cache=folder.parent / "cache",
@@ -364,7 +365,7 @@ def _ours(case: Sized, settings: Settings, inputs: Inputs, folder: Path, iterati
 
 
 def _one_round(case: Sized, settings: Settings, inputs: Inputs, folder: Path, gpu):
-    mine = _ours(case, settings, inputs, folder / "ours", settings.iterations)
+    mine = _ours(case, settings, inputs, folder / "ours")
     rows = [row for row in trace_of(mine) if row["size"] == case.size]
     if torch_version() is None:
         return compare(rows, None, mine.seconds, None)
