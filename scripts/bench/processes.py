@@ -360,7 +360,7 @@ def _ours(case: Sized, settings: Settings, inputs: Inputs, folder: Path, *more):
             *("--iterations", settings.iterations, *settings.keys, *more),
         ],
         folder,
-        cache=folder.parent / "cache",
+        cache=inputs.content.parent / "cache",
     )
 
 
