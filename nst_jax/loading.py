@@ -129,7 +129,11 @@ def _check_name(config: Config) -> None:
 
 
 def unit_mu(
-    network: Network, weights: Weights, params: Params, pictures: Iterable[Image]
+    network: Network,
+    weights: Weights,
+    params: Params,
+    pictures: Iterable[Image],
+    counts: Sequence[float] | None = None,
 ) -> dict[str, jax.Array]:
     """What each filter's response is divided by: its mean, as stored or measured.
 
@@ -138,11 +142,12 @@ def unit_mu(
         weights: may hold the means.
         params: their arrays on the device.
         pictures: to measure on, if they do not.
+        counts: how much each of them counts; None: all the same.
     """
     stored = weights.mu.get(network.pooling, {})
     if has_mu(network, weights):
         return floored({layer: jnp.asarray(stored[layer]) for layer in params})
-    return floored(mean_activations(network, params, pictures))
+    return floored(mean_activations(network, params, pictures, weights=counts))
 
 
 def has_mu(network: Network, weights: Weights) -> bool:

@@ -161,15 +161,23 @@ def prepare(
     params = device_params(loaded.weights)
     if prepared.config.network.rescale:
         # One network for all scales, or their objectives would not be the same.
-        mu = unit_mu(prepared.network, loaded.weights, params, pictures_of(prepared))
+        mu = unit_mu(prepared.network, loaded.weights, params, *measured(prepared))
         params = rescale(params, mu)
     return prepared._replace(params=params)
 
 
-def pictures_of(prepared: Prepared) -> tuple[Image, ...]:
-    """The content, if there is one, and the styles, at the size of the run."""
+def measured(prepared: Prepared) -> tuple[tuple[Image, ...], tuple[float, ...]]:
+    """What unit activations are measured on, and how much each picture counts.
+
+    The content, if there is one, counts as much as all styles together: so a style that
+    is given twice, or with a weight of 0, changes nothing.
+    """
     styles = tuple(style.picture for style in prepared.styles)
-    return styles if prepared.config.texture else (prepared.content, *styles)
+    weights = [style.weight for style in prepared.styles]
+    parts = tuple(weight / sum(weights) for weight in weights)
+    if prepared.config.texture:
+        return styles, parts
+    return (prepared.content, *styles), (1.0, *parts)
 
 
 def resolve_with(

@@ -27,7 +27,7 @@ from nst_jax.objective.objective import Extract
 from nst_jax.prepare import (
     Pictures,
     Prepared,
-    pictures_of,
+    measured,
     plan_with,
     prepare_with,
     resolve_with,
@@ -317,20 +317,21 @@ def _with_params(
         return batch(network, None, lambda _: params)
     mus = {}
     for one in prepared:
-        key = () if has_mu(network, loaded.weights) else _pictures(one)
+        key = () if has_mu(network, loaded.weights) else _measured(one)
         if key not in mus:
-            mus[key] = unit_mu(network, loaded.weights, params, pictures_of(one))
+            mus[key] = unit_mu(network, loaded.weights, params, *measured(one))
     if len(mus) == 1:
         rescaled = rescale(params, next(iter(mus.values())))
         return batch(network, None, lambda _: rescaled)
-    # One object for each pair, so that its targets are computed once.
+    # One object for each set of pictures, so that its targets are computed once.
     taps = {key: TapParams(params, mu) for key, mu in mus.items()}
     extract = RescaledTaps(network)
-    return batch(extract, TapParams(None, 0), lambda one: taps[_pictures(one)])  # pyright: ignore
+    return batch(extract, TapParams(None, 0), lambda one: taps[_measured(one)])  # pyright: ignore
 
 
-def _pictures(prepared: Prepared) -> tuple[int, ...]:
-    return tuple(map(id, pictures_of(prepared)))
+def _measured(prepared: Prepared) -> tuple[float, ...]:
+    pictures, parts = measured(prepared)
+    return (*map(id, pictures), *parts)
 
 
 def run(

@@ -184,10 +184,6 @@ class _Work:
         for number, (planned, batch) in enumerate(_prepared(batches, self.devices), 1):
             if self.stop.asked:
                 return
-            for sentence in dict.fromkeys(
-                note for one in batch.prepared for note in one.notes
-            ):
-                self.reporter.say(f"note: {sentence}")
             self._run_batch(planned, batch)
             if count > 1:
                 lanes = [self.results[lane.index] for lane in batch.lanes]

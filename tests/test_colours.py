@@ -168,15 +168,16 @@ def test_the_run_itself_is_gray(tiny_weights, start):
         colours={"preserve": "luminance"},
     )
     photo, style = (Picture(rgb(kind), None, kind) for kind in ("photo", "style"))
-    prepared = prepare(config, photo, style, None)
+    prepared = prepare(config, photo, [style], None)
     assert prepared.extract == Gray(prepared.network)
-    for picture in (prepared.content, prepared.style, prepared.start):
+    (style,) = prepared.styles
+    for picture in (prepared.content, style.picture, prepared.start):
         assert np.ptp(np.asarray(picture), axis=-1).max() == 0
     assert np.asarray(prepared.start).std() > 0.05
     # Mean and contrast of the style are the photo's; section 5 of the paper.
     photo_gray = luminance(rgb("photo"))
-    assert np.mean(prepared.style) == pytest.approx(photo_gray.mean(), abs=1e-3)
-    assert np.std(prepared.style) == pytest.approx(photo_gray.std(), abs=5e-3)
+    assert np.mean(style.picture) == pytest.approx(photo_gray.mean(), abs=1e-3)
+    assert np.std(style.picture) == pytest.approx(photo_gray.std(), abs=5e-3)
 
 
 def test_a_gray_photo_stays_gray(made):
@@ -199,7 +200,7 @@ def test_the_box_is_of_the_luminance(made):
 def test_nothing_is_compiled_or_done_without_colours(tiny_weights):
     config = changed(Config(), size=48, network={"weights": tiny_weights})
     photo, style = (Picture(rgb(kind), None, kind) for kind in ("photo", "style"))
-    prepared = prepare(config, photo, style, None)
+    prepared = prepare(config, photo, [style], None)
     assert prepared.extract is prepared.network
     picture = rgb("style")
     assert prepared.finish(picture) is picture

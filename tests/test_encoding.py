@@ -96,7 +96,8 @@ def test_a_result_is_saved_as_the_config_says_or_as_asked(settings, tmp_path):
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_contents_profile_is_kept(settings, photo_with, bits):
-    photo = photo_with(swapped_profile())
+    profile = swapped_profile()  # it says when it was made
+    photo = photo_with(profile)
     output = {"profile": "content", "bits": bits}
     plain = run(settings(content=photo, output={"dir": "plain"}))
     kept = run(settings(content=photo, output={"dir": "kept"} | output))
@@ -104,7 +105,7 @@ def test_the_contents_profile_is_kept(settings, photo_with, bits):
     assert kept.folder is not None
     np.testing.assert_array_equal(kept.picture, plain.picture)
     picture = load(kept.folder / "result.png")
-    assert picture.profile == swapped_profile()
+    assert picture.profile == profile
     np.testing.assert_allclose(picture.pixels, np.clip(plain.picture, 0, 1), atol=0.01)
     assert load(plain.folder / "result.png").profile is None
     stored = {8: np.uint8, 16: np.uint16}[bits]

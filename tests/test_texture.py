@@ -9,6 +9,12 @@ from nst_jax.config import Config, from_tree, load, to_yaml
 from nst_jax.images.resize import resample
 from nst_jax.objective.losses import total_variation
 
+
+def picture(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image, float)
+
+
 LAYERS = (
     "objective.style_layers=[conv1_1, conv2_1, conv3_1]",
     "solver.iterations=30",
@@ -40,12 +46,12 @@ def test_the_seam_of_a_tileable_texture_is_no_rougher_than_its_inside(
 ):
     ran = texture_cli("texture=[64, 40]", "tileable=true", f"scales={scales}")
     assert ran.code == 0, ran.err
-    tiled = np.asarray(Image.open(workdir / "out" / "result.png"), float)
+    tiled = picture(workdir / "out" / "result.png")
     assert tiled.shape == (40, 64, 3)
     assert max(seam_energy(tiled)) < 1.3
     ran = texture_cli("texture=[64, 40]", f"scales={scales}", "--overwrite")
     assert ran.code == 0, ran.err
-    plain = np.asarray(Image.open(workdir / "out" / "result.png"), float)
+    plain = picture(workdir / "out" / "result.png")
     assert min(seam_energy(plain)) > 1.3
 
 
@@ -55,7 +61,7 @@ def test_sides_are_rounded_to_what_pooling_divides_and_that_is_said(
     ran = texture_cli("texture=[62, 41]", "tileable=true")
     assert ran.code == 0, ran.err
     assert "note: tileable: 62 x 41 became 64 x 40, which every pooling" in ran.out
-    assert Image.open(workdir / "out" / "result.png").size == (64, 40)
+    assert picture(workdir / "out" / "result.png").shape == (40, 64, 3)
     saved = load(workdir / "out" / "config.yaml")
     assert (saved.texture, saved.size, saved.content) == ((62, 41), 62, None)
     ran = texture_cli("texture=[62, 41]", "tileable=true", "--resume")
@@ -67,7 +73,7 @@ def test_a_texture_does_not_depend_on_alpha_or_content_layers(texture_cli, workd
     for alpha in ("1", "1000"):
         ran = texture_cli("texture=[48, 32]", f"objective.alpha={alpha}", "--overwrite")
         assert ran.code == 0, ran.err
-        results.append(np.asarray(Image.open(workdir / "out" / "result.png")))
+        results.append(picture(workdir / "out" / "result.png"))
     np.testing.assert_array_equal(*results)
     assert results[0].std() > 10
 
@@ -75,7 +81,7 @@ def test_a_texture_does_not_depend_on_alpha_or_content_layers(texture_cli, workd
 def test_a_content_can_be_made_tileable_too(stylize_cli, workdir):
     ran = stylize_cli("--out", "out", "tileable=true", "start=content")
     assert ran.code == 0, ran.err
-    assert Image.open(workdir / "out" / "result.png").size == (48, 40)
+    assert picture(workdir / "out" / "result.png").shape == (40, 48, 3)
 
 
 def test_the_command_takes_style_and_size(run_cli, pictures, tiny_weights, workdir):
@@ -84,7 +90,7 @@ def test_the_command_takes_style_and_size(run_cli, pictures, tiny_weights, workd
         "--tileable", "--out", "bark.png", *LAYERS,
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    assert Image.open(workdir / "bark.png").size == (56, 32)
+    assert picture(workdir / "bark.png").shape == (32, 56, 3)
     for wrong in ("56x", "axb", "0x4"):
         ran = run_cli("texture", pictures.style, "--size", wrong)
         assert ran.code == 2
@@ -98,7 +104,7 @@ def test_a_sweep_makes_textures(run_cli, pictures, tiny_weights, workdir):
     )  # fmt: skip
     assert ran.code == 0, ran.err
     files = sorted((workdir / "out").rglob("lanes/**/*.png"))
-    first, second = (np.asarray(Image.open(file), float) for file in files)
+    first, second = (picture(file) for file in files)
     assert first.shape == (32, 48, 3)
     assert np.abs(first - second).mean() > 1
 

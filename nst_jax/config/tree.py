@@ -39,7 +39,7 @@ def from_tree(
 
 def _of_texture(config: Config) -> Config:
     """A config without a content, where nothing else is asked for."""
-    objective = dataclasses.replace(config.objective, content_layers=(), alpha=0.0)
+    objective = dataclasses.replace(config.objective, content_layers={}, alpha=0.0)
     start = "noise" if config.start is None else config.start
     return dataclasses.replace(config, objective=objective, start=start)
 

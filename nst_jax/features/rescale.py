@@ -6,12 +6,13 @@ convolutions, ReLUs and average or max pooling computes the same function after 
 up to that scale, because all of these are positively homogeneous.
 
 What the papers do not state, and what is done here: the mean is measured with the
-pooling in use; every picture counts the same; and mu is floored at a tenth of its
-layer's mean, because about a third of the deeper filters hardly fire on a given
-picture, and dividing by their mean would let those few responses rule the loss.
+pooling in use; every picture counts the same, several styles together as one; and mu is
+floored at a tenth of its layer's mean, because about a third of the deeper filters
+hardly fire on a given picture, and dividing by their mean would let those few responses
+rule the loss.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +26,11 @@ FLOOR = 0.1
 
 
 def mean_activations(
-    network: Network, params: Params, pictures: Iterable[Image]
+    network: Network,
+    params: Params,
+    pictures: Iterable[Image],
+    *,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, jax.Array]:
     """Mean response of every filter over positions, averaged over pictures.
 
@@ -33,6 +38,7 @@ def mean_activations(
         network: its pooling is the one the means are measured with.
         params: weights; the layers named in them are measured.
         pictures: at least one ``(h, w, 3)`` in [0, 1]; sizes may differ.
+        weights: how much each of them counts; None: all the same.
 
     Returns:
         ``layer -> (channels,)``.
@@ -44,7 +50,13 @@ def mean_activations(
     means = [_means(network, layers, params, picture) for picture in pictures]
     if not means:
         raise ValueError("mean activations need at least one picture")
-    return jax.tree.map(lambda *mu: sum(mu[1:], mu[0]) / len(mu), *means)
+    parts = [1.0] * len(means) if weights is None else weights
+
+    def mean(*mu: jax.Array) -> jax.Array:
+        weighted = [part * one for part, one in zip(parts, mu, strict=True)]
+        return sum(weighted[1:], weighted[0]) / sum(parts)
+
+    return jax.tree.map(mean, *means)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -8,7 +8,6 @@ it is not used: each of its arrays carries a checksum.
 import contextlib
 import json
 import os
-import secrets
 import threading
 import time
 import zipfile
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax.outputs.files import clear_temporaries, temporary_in
 from nst_jax.solve.loop import Record
 from nst_jax.solve.state import Solver, State
 from nst_jax.types import LossTerms
@@ -100,10 +100,10 @@ def write(run_folder: Path, saved: Checkpoint) -> None:
         ValueError: naming the file that cannot be written.
     """
     folder = run_folder / FOLDER
-    temporary = folder / f".{secrets.token_hex(8)}.tmp"
+    temporary = temporary_in(folder)
     try:
         folder.mkdir(exist_ok=True)
-        _clean(folder)
+        clear_temporaries(folder)
         try:
             with temporary.open("wb") as file:
                 np.savez(file, **_to_arrays(saved))  # pyright: ignore[reportArgumentType]
@@ -143,18 +143,12 @@ def remove(run_folder: Path, *, names: Sequence[str] = (CURRENT, PREVIOUS)) -> N
     with contextlib.suppress(OSError):
         for name in names:
             (folder / name).unlink(missing_ok=True)
-        _clean(folder)
+        clear_temporaries(folder)
         folder.rmdir()  # fails if anything is left in it
 
 
 class _Damaged(Exception):
     pass
-
-
-def _clean(folder: Path) -> None:
-    """Remove what a process that was killed while it wrote has left."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Where output goes: run folders, and files that appear whole or not at all."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +18,7 @@ OTHER_PICTURES = (
     ".svg", ".tga",
 )  # fmt: skip
 LOCK = ".lock"  # held while a run writes into its folder
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 LARGEST_WEBP = 16383  # pixels of a side: the format has 14 bits for it
 
 
@@ -32,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically; as ``write_text``."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = temporary_in(path.parent)
     try:
         try:
             temporary.write_bytes(data)
@@ -41,6 +43,24 @@ def write_bytes(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def temporary_in(folder: Path) -> Path:
+    """A new name for a file that is being written."""
+    return folder / f".{secrets.token_hex(8)}.tmp"
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left in a folder.
+
+    For one that nobody else writes into.
+
+    Raises:
+        OSError: if one cannot be removed.
+    """
+    for path in folder.glob(".*.tmp"):
+        if TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_all(writers: Iterable[Callable[[], object]]) -> None:
@@ -131,7 +151,7 @@ def _nearest_folder(path: Path) -> Path:
 
 def _probe(folder: Path) -> None:
     """See whether files can be made in a folder; only trying tells."""
-    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    probe = temporary_in(folder)
     probe.write_bytes(b"")
     probe.unlink()
 

@@ -11,7 +11,13 @@ import numpy as np
 from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.io import save
 from nst_jax.outputs import checkpoint
-from nst_jax.outputs.files import split_output, write_all, write_bytes, write_text
+from nst_jax.outputs.files import (
+    clear_temporaries,
+    split_output,
+    write_all,
+    write_bytes,
+    write_text,
+)
 from nst_jax.outputs.manifest import to_json
 from nst_jax.outputs.plots import loss_plot
 from nst_jax.outputs.trace import to_csv
@@ -104,6 +110,8 @@ class RunFolder:
                 path.unlink(missing_ok=True)
             if not keep:
                 checkpoint.remove(self.folder)
+            for place in (self.folder, self.folder / "snapshots"):
+                clear_temporaries(place)
         except OSError as error:
             raise ValueError(f"{self.folder}: {error.strerror}") from error
 
