@@ -6,9 +6,10 @@ Time: on two CPU cores about an hour in all; pieces of it take minutes (see belo
 Result: DATE-DEVICE.json and .md under --out, and the tables on the terminal.
 
 Parts, chosen by --only: evaluation (one evaluation, in and outside a loop), solver
-(a step, and the host between chunks), memory (peaks of whole processes), compile
-(start of a process, cold and warm) and runs (whole runs to a loss). How each is
-measured stands above its table. --list shows their cases, and --case TEXT keeps those
+(a step, and the host between chunks), controls (evaluations with several styles,
+regions, other statistics), memory (peaks of whole processes), compile (start of a
+process, cold and warm) and runs (whole runs to a loss). How each is measured stands
+above its table. --list shows their cases, and --case TEXT keeps those
 whose name contains it. A record of the same day and device is added to, case by case:
 
     python scripts/benchmark.py --out docs/benchmarks --only evaluation --case "512 x"
@@ -39,11 +40,11 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 
 from nst_jax.outputs.manifest import device_name, versions
-from scripts.bench import in_process, processes
+from scripts.bench import controls, in_process, processes
 from scripts.bench.cases import torch_version
 from scripts.bench.page import as_markdown
 
-PARTS = ("evaluation", "solver", "memory", "compile", "runs")
+PARTS = ("evaluation", "solver", "controls", "memory", "compile", "runs")
 # Rounds if --rounds does not say: of turns in this process, and of whole processes.
 ROUNDS, PROCESS_ROUNDS = 7, 3
 
@@ -94,6 +95,12 @@ def measurements(options: argparse.Namespace) -> list[Measurement]:
             about="chunks, ",
             seconds=0.2 if options.quick else 15.0,
             history=4 if options.quick else 20,
+        ),
+        *of(
+            "controls",
+            controls.control_specs(**kind),
+            controls.measure_controls,
+            rounds=turns,
         ),
         *of(
             "memory",

@@ -79,6 +79,16 @@ def test_quick_solver_part_writes_a_record_and_its_page(tmp_path, capsys):
     assert page in capsys.readouterr().out
 
 
+def test_quick_controls_are_measured(tmp_path):
+    benchmark.main(["--quick", "--only", "controls", "--out", str(tmp_path)])
+    (path,) = tmp_path.glob("*-quick.json")
+    (entry,) = json.loads(path.read_text())["tables"]["controls"]
+    ratios = [value for key, value in entry.items() if key.endswith("_over_plain")]
+    assert len(ratios) == 4
+    assert min(ratios) > 0
+    assert "## Controls" in path.with_suffix(".md").read_text()
+
+
 def test_page_has_the_figures():
     page = as_markdown(RECORD)
     head, _, row = cells(page, TABLES["evaluation"].title)

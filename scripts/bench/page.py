@@ -129,6 +129,21 @@ TABLES = {
             "between chunks": _percent("between_chunks_share"),
         },
     ),
+    "controls": Table(
+        "Controls",
+        "Evaluations of a loop on the device with one control each, over plain ones: "
+        "two styles blended, three regions side by side, other statistics instead of "
+        "Gram matrices; turns and medians as above. A step of the solver costs the "
+        "same besides.",
+        {
+            "case": _plain("case"),
+            "plain": _seconds("plain_seconds"),
+            "two styles": _times("two_styles_over_plain"),
+            "three regions": _times("three_regions_over_plain"),
+            "sliced Wasserstein": _times("sliced_wasserstein_over_plain"),
+            "Wasserstein": _times("wasserstein_over_plain"),
+        },
+    ),
     "memory": Table(
         "Peak memory",
         "Whole processes, `nst-jax stylize` with the preset gatys-notebook, a history "

@@ -111,14 +111,34 @@ def water(reflected: np.ndarray, right: np.ndarray, up: np.ndarray) -> np.ndarra
     return mix(np.array([0.035, 0.06, 0.035]), image * [0.92, 0.97, 0.95], mirror)
 
 
+def directions(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far right and up each pixel looks, ``(h, w)`` each."""
+    columns, rows = pixels(height, width)
+    right = (columns / width - 0.5) / FOCUS
+    return right, (height * HORIZON - rows) / (width * FOCUS)
+
+
+def on_water(above: raster.Buffer, up: np.ndarray) -> np.ndarray:
+    """Where the river is seen: 1/z is known there, and nothing nearer shows."""
+    return np.where(up < 0, -up / EYE[1], -np.inf) > above.q
+
+
+def regions(size: int = 768) -> np.ndarray:
+    """The mask of the picture, uint8: sky blue, town red, river green."""
+    width, height = size, int(size * ASPECT)
+    above = look(town_scene.build(), height, width, mirror=False)
+    mask = np.zeros((height, width, 3), np.uint8) + np.uint8([0, 0, 255])
+    mask[above.index >= 0] = 255, 0, 0
+    mask[on_water(above, directions(height, width)[1])] = 0, 255, 0
+    return mask
+
+
 def town(size: int = 768) -> np.ndarray:
     """The picture, float sRGB in [0, 1]; ``size`` is its width."""
     width, height = size * SCALE, int(size * ASPECT) * SCALE
     scene = town_scene.build()
     lights = hang(scene, step=0.07 * 768 / size)
-    columns, rows = pixels(height, width)
-    right = (columns / width - 0.5) / FOCUS
-    up = (height * HORIZON - rows) / (width * FOCUS)
+    right, up = directions(height, width)
     backdrop = sky(right, np.abs(up))
 
     def view(buffer: raster.Buffer, mirror: bool) -> np.ndarray:
@@ -127,8 +147,7 @@ def town(size: int = 768) -> np.ndarray:
 
     above = look(scene, height, width, mirror=False)
     below = look(scene, height, width, mirror=True)
-    # On the water 1/z is known, too: it shows where nothing nearer does.
-    wet = np.where(up < 0, -up / EYE[1], -np.inf) > above.q
+    wet = on_water(above, up)
     river = water(blur(view(below, mirror=True), 1.4), right, up)
     picture = np.where(wet[..., None], river, view(above, mirror=False))
     light = shrink(picture, SCALE)

@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path, records, full_disk):
 
 def test_what_a_killed_process_left_is_cleaned_away(tmp_path, records):
     (tmp_path / "checkpoint").mkdir()
-    (tmp_path / "checkpoint" / ".0123.tmp").write_bytes(b"half")
+    (tmp_path / "checkpoint" / ".0123456789abcdef.tmp").write_bytes(b"half")
     write(tmp_path, checkpoint(records, MADE_FROM))
     assert names_in(tmp_path) == {CURRENT}
     remove(tmp_path)
