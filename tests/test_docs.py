@@ -8,6 +8,7 @@ import yaml
 
 from nst_jax.cli import main
 from nst_jax.config import from_tree, load, override
+from nst_jax.inputs import mask_files, picture_files
 from nst_jax.yamltext import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,10 +53,10 @@ def test_settings_named_in_the_readme_exist():
 )
 def test_every_config_loads_and_says_how_to_run_it(path):
     config = load(path)
-    assert Path(config.content or "").is_file()
-    assert Path(config.style or "").is_file()
-    header = path.read_text().split("content:")[0]
-    assert "Command:" in header
+    for file in [*picture_files(config).values(), *mask_files(config).values()]:
+        assert Path(file).is_file()
+    header = path.read_text().split("\n\n")[0]
+    assert f"--config configs/{path.name}" in header
     assert "Time:" in header
 
 

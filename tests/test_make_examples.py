@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.examples import CONTENTS, PICTURES, STYLES
+from scripts.examples import CONTENTS, MASKS, PICTURES, STYLES
 from scripts.examples.fields import blur, colour, shrink
 from scripts.examples.raster import draw_faces, empty
 from scripts.examples.solids import Solid, ball, march
@@ -55,8 +55,9 @@ def test_making_a_picture_twice_gives_the_same_array(small, name):
 
 def test_folder_holds_exactly_the_pictures_of_the_script_within_the_limit():
     files = sorted(path for path in FOLDER.iterdir())
-    assert [path.name for path in files] == sorted(f"{name}.jpg" for name in PICTURES)
-    for path in files:
+    wanted = [f"{name}.jpg" for name in PICTURES] + [f"{name}.png" for name in MASKS]
+    assert [path.name for path in files] == sorted(wanted)
+    for path in FOLDER.glob("*.jpg"):
         assert path.stat().st_size <= 250_000
         with Image.open(path) as picture:
             assert picture.format == "JPEG"
@@ -86,6 +87,24 @@ def test_contents_have_the_tones_and_edges_of_a_photograph(shipped, name):
     edges = np.hypot(*np.gradient(blur(light, 1.0)))
     assert np.mean(edges > 0.04) > 0.03
     assert np.mean(edges < 0.01) > 0.15
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_shipped_mask_is_what_the_maker_draws(name):
+    made = MASKS[name](768)
+    with Image.open(FOLDER / f"{name}.png") as mask:
+        np.testing.assert_array_equal(np.asarray(mask.convert("RGB")), made)
+    assert len(np.unique(made.reshape(-1, 3), axis=0)) == 3
+
+
+def test_the_mask_parts_sky_town_and_river(shipped):
+    """Blue is the smoothest, green the darkest."""
+    mask = MASKS["town_regions"](768)
+    light = brightness(shipped["town"])
+    detail = np.hypot(*np.gradient(light))
+    red, green, blue = (mask[..., channel] > 0 for channel in range(3))
+    assert detail[blue].mean() < 0.5 * detail[red].mean()
+    assert light[green].mean() < light[red].mean() < light[blue].mean()
 
 
 def test_town_has_a_smooth_sky_above_and_a_darker_river_below(shipped):

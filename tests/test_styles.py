@@ -53,7 +53,29 @@ def by_gram(pictures, tiny_weights):
     return stylize(pictures, tiny_weights).records[-1].picture
 
 
-@pytest.mark.parametrize("name", [n for n in STYLE_LOSSES if n != "gram"])
+QUICK = ("mean-std", "sliced-wasserstein")
+
+
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_the_statistic_of_the_config_is_prepared(pictures, tiny_weights, name):
+    config = changed(
+        Config(),
+        size=48,
+        network={"weights": tiny_weights, "rescale": False},
+        objective={"style_layers": list(LAYERS), "style_loss": name},
+    )
+    ready = prepare(config, *read(pictures), None)
+    assert ready.statistic == make_statistic(name, layers=LAYERS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in STYLE_LOSSES
+        if name != "gram"
+    ],
+)
 def test_each_statistic_reaches_less_of_its_own_loss(
     pictures, tiny_weights, by_gram, name
 ):

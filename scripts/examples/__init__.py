@@ -8,7 +8,7 @@ from .expressionist import expressionist
 from .mosaic import mosaic
 from .night_sky import night_sky
 from .still_life import still_life
-from .town import town
+from .town import regions, town
 from .woodcut_waves import woodcut_waves
 
 Maker = Callable[[int], np.ndarray]
@@ -22,3 +22,5 @@ STYLES: dict[str, Maker] = {
     "woodcut_waves": woodcut_waves,
 }
 PICTURES = CONTENTS | STYLES
+# Which part of a content is of which region: uint8 (h, w, 3), a colour for each.
+MASKS: dict[str, Maker] = {"town_regions": regions}
