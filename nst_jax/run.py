@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.config import Config, blended, changed, to_yaml
+from nst_jax.config import Config, changed, to_yaml
 from nst_jax.host import on_device, use_compile_cache
 from nst_jax.images.io import load
 from nst_jax.inputs import (
@@ -55,7 +55,14 @@ from nst_jax.resume import (
 )
 from nst_jax.signals import Stop, stoppable
 from nst_jax.solve.loop import Record, Resume
-from nst_jax.sources import content_of, file_name, picture_of, start_picture
+from nst_jax.sources import (
+    content_of,
+    file_name,
+    picture_of,
+    start_picture,
+    style_keys,
+    style_sources,
+)
 from nst_jax.tell import say_failures, say_headline, say_where
 
 
@@ -94,7 +101,8 @@ def stylize(
     Args:
         content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1]; None
             for a texture.
-        style: likewise; or a list of several, which are blended.
+        style: likewise; or a list of several, which are blended. Each may be a mapping
+            with keys of ``styles``: ``{"picture": "a.jpg", "layers": ["conv1_1"]}``.
         style_weights: of several styles; only their ratios count.
         style_scale: size of the styles, times the content's: larger ones have larger
             strokes.
@@ -126,6 +134,7 @@ def stylize(
         "regions": regions,
         "texture": texture,
     }
+    sources = style_sources(style)
     config = changed(
         Config(),
         **{name: section for name, section in sections.items() if section},
@@ -137,11 +146,10 @@ def stylize(
         start=start,
         content=None if content is None else file_name(content),
         style_scale=style_scale,
-        **_style_keys(style, style_weights),
+        **style_keys(style, style_weights, [file_name(one) for one in sources]),
     )
     config = expand_home(config)
-    several = style if isinstance(style, list | tuple) else [style]
-    styles = [picture_of(one) for one in several]
+    styles = [picture_of(one) for one in sources]
     own = content_of(config) if content is None else picture_of(content)
     pictures = own, styles, start_picture(config.start)
     with (
@@ -163,16 +171,6 @@ def stylize(
                 if on_record is not None:
                     on_record(kept[-1])
         return result_of(prepared, kept, inputs, device, began)
-
-
-def _style_keys(style, weights: Sequence[float] | None) -> dict[str, Any]:
-    """The keys ``style`` or ``styles`` for what a caller gave."""
-    if not isinstance(style, list | tuple):
-        if weights is None:
-            return {"style": file_name(style)}
-        style = [style]
-    files = [file_name(one) for one in style]
-    return {"styles": blended(files, weights, where="style_weights")}
 
 
 def run(

@@ -14,7 +14,7 @@ import numpy as np
 from nst_jax.config import Config, changed
 from nst_jax.images.io import from_array
 from nst_jax.outputs.progress import reporter
-from nst_jax.sources import file_name
+from nst_jax.sources import file_name, style_keys, style_sources
 from nst_jax.sweep_plan import refusal_of_many
 from nst_jax.sweep_result import SweepResult
 from nst_jax.sweep_run import run_sweep
@@ -24,12 +24,17 @@ from nst_jax.sweep_spec.spec import parse
 
 def sweep(
     content: "str | PathLike | np.ndarray | None",
-    style: "str | PathLike | np.ndarray | None",
+    style: "str | PathLike | np.ndarray | Sequence | None",
     *,
     axes: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     combine: str = "grid",
     samples: int | None = None,
     sample_seed: int = 0,
+    style_weights: Sequence[float] | None = None,
+    style_scale: float = 1.0,
+    regions: Mapping[str, Any] | None = None,
+    texture: Sequence[int] | None = None,
+    tileable: bool = False,
     start: str | PathLike | None = None,
     size: int = 512,
     scales: str | Sequence[int] | None = None,
@@ -61,13 +66,18 @@ def sweep(
     Args:
         content: a file, or an array (h, w, 3 or 4): uint8, or float in [0, 1]; None if
             it is an axis.
-        style: likewise.
+        style: likewise; or several, as for ``stylize``.
         axes: name of a setting -> its values, or label -> value; see `nst-jax sweep
             --help`. For ``combine="list"`` a list of settings for each lane.
         combine: "grid", "zip", "random" or "list".
         samples: lanes of a random sweep.
         sample_seed: of a random sweep.
-        start: as for ``stylize``, as are the following.
+        style_weights: as for ``stylize``, as are the following.
+        style_scale: size of the styles, times the content's.
+        regions: keys of the section ``regions``.
+        texture: width and height of a texture, instead of a content and a size.
+        tileable: whether opposite edges of the results fit together.
+        start: what the runs start from.
         size: longer side of the results in pixels.
         scales: longer sides from coarse to fine.
         seed: seed of the noise.
@@ -92,11 +102,15 @@ def sweep(
         "objective": objective,
         "solver": solver,
         "colours": colours,
+        "regions": regions,
+        "texture": texture,
     }
     base = changed(
         Config(),
         **{name: _plain(section) for name, section in sections.items() if section},
-        size=size,
+        style_scale=style_scale,
+        tileable=tileable,
+        size=size if texture is None else max(texture),
         scales=scales,
         seed=seed,
         device=device,
@@ -104,8 +118,10 @@ def sweep(
         output={"dir": None if out is None else str(out)},
     )
     tree = _tree(axes, combine, samples, sample_seed, lanes)
-    with _files(content, style, out) as files:
-        base = changed(base, content=files[0], style=files[1])
+    sources = [content, *style_sources(style)]
+    with _files(sources, out) as files:
+        keys = style_keys(style, style_weights, files[1:])
+        base = changed(base, content=files[0], **keys)
         try:
             parsed = parse(tree, base, where="axes", many=many)
         except TooManyLanes as error:
@@ -120,7 +136,7 @@ def sweep(
             keep_records=True,
             reporter=reporter(quiet=not progress),
         )
-    configs = [_without_arrays(config, content, style) for config in result.configs]
+    configs = [_without_arrays(config, sources) for config in result.configs]
     return result._replace(configs=configs)
 
 
@@ -157,9 +173,9 @@ def _plain(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _files(content, style, out) -> Iterator[list[str | None]]:
-    """Content and style as files; those of arrays are gone afterwards."""
-    arrays = [isinstance(source, np.ndarray) for source in (content, style)]
+def _files(sources: Sequence, out) -> Iterator[list[str | None]]:
+    """Content and styles as files; those of arrays are gone afterwards."""
+    arrays = [isinstance(source, np.ndarray) for source in sources]
     if any(arrays) and out is not None:
         raise ValueError(
             "out is for picture files, which the configs in it can name: save the "
@@ -167,12 +183,16 @@ def _files(content, style, out) -> Iterator[list[str | None]]:
         )
     with tempfile.TemporaryDirectory() as folder:
         yield [
-            _written(source, Path(folder) / f"{name}.png") if is_array
+            _written(source, Path(folder) / f"{_name(number)}.png") if is_array
             else file_name(source)
-            for name, source, is_array in zip(
-                ("content", "style"), (content, style), arrays, strict=True
+            for number, (source, is_array) in enumerate(
+                zip(sources, arrays, strict=True)
             )
         ]  # fmt: skip
+
+
+def _name(number: int) -> str:
+    return ("content", "style")[number] if number < 2 else f"style_{number}"
 
 
 def _written(array: np.ndarray, path: Path) -> str:
@@ -182,7 +202,15 @@ def _written(array: np.ndarray, path: Path) -> str:
     return str(path)
 
 
-def _without_arrays(config: Config, content, style) -> Config:
-    sources = {"content": content, "style": style}
-    gone = {name: None for name, x in sources.items() if isinstance(x, np.ndarray)}
-    return replace(config, **gone)
+def _without_arrays(config: Config, sources: Sequence) -> Config:
+    """The config of a lane without the files that stood for arrays."""
+    own, *styles = (isinstance(source, np.ndarray) for source in sources)
+    if own:
+        config = replace(config, content=None)
+    if config.styles is None:
+        return replace(config, style=None) if any(styles) else config
+    kept = [
+        replace(style, picture=None) if is_array else style
+        for style, is_array in zip(config.styles, styles, strict=True)
+    ]
+    return replace(config, styles=tuple(kept))

@@ -194,7 +194,12 @@ def test_a_box_keeps_the_solvers_own_picture_inside(settings, name):
             settings(
                 start="style",
                 output={"dir": box},
-                solver={"name": name, "box": box, "iterations": 25},
+                solver={
+                    "name": name,
+                    "box": box,
+                    "iterations": 25,
+                    "learning_rate": 0.02,
+                },
             )
         )
         for box in ("after", "during")

@@ -132,6 +132,26 @@ def test_with_controls_it_is_the_same_end_too(
     assert "snapshots/iteration_0005.png" in files_in(out)
 
 
+def test_with_all_kinds_of_style_it_is_the_same_end_too(
+    stylize_cli, run_cli, stopped, workdir, pictures
+):
+    """Two styles, regions, another statistic, layers by a scheme, at two scales."""
+    styles = [
+        {"picture": str(pictures.style), "scale": 1.5},
+        {"picture": str(pictures.content), "weight": 0.5, "layers": ["conv1_1"]},
+    ]
+    settings = (
+        f"content={pictures.transparent}", f"styles={json.dumps(styles)}",
+        "regions={content: alpha, keep: [transparent]}", "tileable=true",
+        "objective.style_loss=wasserstein", "objective.style_layers=[conv1_1, conv2_1]",
+        "objective.layer_weights=geometric", "scales=[24, 48]",
+    )  # fmt: skip
+    out = stopped("out", 17, *settings)
+    resumed(run_cli, "--out", "out")
+    stylize_cli("--out", "whole", "output.every=5", *settings)
+    same(out, workdir / "whole")
+
+
 @pytest.mark.parametrize(
     "setting", ["colours.match=chol", "colours.preserve=luminance", "solver.box=during"]
 )
