@@ -108,7 +108,7 @@ def style_keys(
         return {"styles": blended(files, weights, where="style_weights")}
     if weights is not None:
         raise ValueError(
-            "style_weights: styles with keys have a weight there: give one"
+            "style_weights: a style with keys has its weight there: leave them out"
         )
     return {"styles": tuple(map(_with_keys, several, files))}
 

@@ -7,14 +7,22 @@ import pytest
 from PIL import Image
 
 import nst_jax
-from nst_jax.config import Config, changed, from_tree, load, override, to_yaml
+from nst_jax.config import (
+    Config,
+    StyleConfig,
+    changed,
+    from_tree,
+    load,
+    override,
+    to_yaml,
+)
 from nst_jax.inputs import input_files, picture_files, repeatable, styles_of
 from nst_jax.objective.objective import Objective, Problem
 from nst_jax.objective.presets import STYLE_LOSSES
 from nst_jax.objective.statistics.names import make_statistic
 from nst_jax.objective.targets import Style, make_targets
 from nst_jax.prepare import prepare
-from nst_jax.sources import picture_of
+from nst_jax.sources import file_name, picture_of, style_keys, style_sources
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1")
 OPTIONS = {
@@ -200,6 +208,47 @@ def test_scales_and_layers_are_each_styles_own(pictures, tiny_weights, blocks):
             styles=(Style(style.picture),), content_layers=(), style_layers=(layer,),
         )  # fmt: skip
         np.testing.assert_allclose(targets.style[layer], alone.style[layer], rtol=1e-6)
+
+
+def test_styles_with_keys_from_python(pictures):
+    array = np.zeros((4, 4, 3))
+    given = [{"picture": array, "scale": 0.5, "layers": ["conv1_1"]}, pictures.style]
+    sources = style_sources(given)
+    assert sources[0] is array
+    files = [file_name(source) for source in sources]
+    assert style_keys(given, None, files)["styles"] == (
+        StyleConfig(None, scale=0.5, layers=("conv1_1",)),
+        StyleConfig(str(pictures.style)),
+    )
+    assert style_keys("a.png", None, ["a.png"]) == {"style": "a.png"}
+    one = style_keys({"picture": "a.png", "weight": 2}, None, ["a.png"])["styles"]
+    assert one == (StyleConfig("a.png", 2.0),)
+    with pytest.raises(ValueError, match="style 1: picture is missing"):
+        style_sources([{"weight": 1}])
+    with pytest.raises(ValueError, match="unknown key wieght"):
+        style_keys([{"picture": "a.png", "wieght": 1}], None, ["a.png"])
+    with pytest.raises(ValueError, match="style_weights: a style with keys"):
+        style_keys(given, [1, 2], files)
+
+
+def test_a_sweep_from_python_takes_styles_and_textures(pictures, tiny_weights):
+    array = np.asarray(read(pictures)[1][0].pixels)
+    result = nst_jax.sweep(
+        None,
+        [{"picture": array, "weight": 2}, pictures.content],
+        axes={"seed": [0, 1]},
+        texture=(32, 24),
+        tileable=True,
+        style_scale=0.75,
+        network={"weights": tiny_weights},
+        objective={"style_layers": list(LAYERS[:2])},
+        solver={"iterations": 2, "history": 2},
+    )
+    assert [picture.shape for picture in result.pictures] == [(24, 32, 3)] * 2
+    styles = result.configs[0].styles
+    assert [style.picture for style in styles] == [None, str(pictures.content)]
+    assert styles[0].weight == 2
+    assert result.configs[0].style_scale == 0.75
 
 
 # --- records ----------------------------------------------------------------------
