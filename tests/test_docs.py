@@ -9,6 +9,7 @@ import yaml
 from nst_jax.cli import main
 from nst_jax.config import from_tree, load, override
 from nst_jax.inputs import mask_files, picture_files
+from nst_jax.objective.presets import STYLE_LOSSES
 from nst_jax.yamltext import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,8 +24,11 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
+CONTROLS = (ROOT / "docs" / "controls.md").read_text()
+
+
+def blocks(kind: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", page, flags=re.DOTALL)
 
 
 def test_two_commands_set_it_up():
@@ -37,6 +41,19 @@ def test_two_commands_set_it_up():
 def test_the_config_shown_is_one():
     (shown,) = blocks("yaml")
     from_tree(parse_yaml(shown, where="README"))
+
+
+def test_each_control_has_its_lines_a_picture_and_a_config():
+    sections = CONTROLS.split("\n## ")[1:-1]
+    assert len(sections) == 10
+    for section in sections:
+        (shown,) = blocks("yaml", section)
+        from_tree(parse_yaml(shown, where="docs/controls.md"))
+        (picture,) = re.findall(r"!\[[^]]+\]\((controls/\w+\.jpg)\)", section)
+        assert (ROOT / "docs" / picture).stat().st_size <= 100_000
+        assert "../configs/" in section
+    for name in STYLE_LOSSES:
+        assert f"`{name}`" in CONTROLS
 
 
 def test_settings_named_in_the_readme_exist():
@@ -61,7 +78,8 @@ def test_every_config_loads_and_says_how_to_run_it(path):
 
 
 @pytest.mark.parametrize(
-    "command", ["stylize", "demo", "sweep", "score", "weights", "presets", "info"]
+    "command",
+    ["stylize", "texture", "demo", "sweep", "score", "weights", "presets", "info"],
 )
 def test_commands_of_the_readme_have_help(command, capsys):
     with pytest.raises(SystemExit) as end:
