@@ -128,11 +128,11 @@ class LBFGS(NamedTuple):
 
         solver = jaxopt.LBFGS(flat, has_aux=True, history_size=self.history)
         shapes = jax.eval_shape(solver.init_state, picture.ravel())
+        # As they are kept from the start: a history of zeros in float32 that is then
+        # rounded would be the largest array of the run.
+        kept = jax.eval_shape(self._packed, shapes.s_history)
+        shapes = shapes._replace(s_history=kept, y_history=kept)
         inner = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        kept = self._packed
-        inner = inner._replace(
-            s_history=kept(inner.s_history), y_history=kept(inner.y_history)
-        )
         products = no_products(self.history, picture.dtype)
         # gamma = 0: the first step evaluates the starting picture and stays there.
         one = jnp.ones((), picture.dtype)
