@@ -139,6 +139,23 @@ class AsItIs(NamedTuple):
         return picture
 
 
+class Kept(NamedTuple):
+    """What stays as it is of the content.
+
+    Attributes:
+        share: ``(h, w)`` in [0, 1].
+        content: ``(h, w, 3)``.
+    """
+
+    share: np.ndarray
+    content: np.ndarray
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """The content where it is kept, else the picture, ``(h, w, 3)``."""
+        share = self.share[..., None]
+        return share * self.content + (1 - share) * picture
+
+
 class MatchedAfter(NamedTuple):
     """The picture with the content's mean and covariance of colours.
 
@@ -147,22 +164,25 @@ class MatchedAfter(NamedTuple):
         method: see ``images.color``.
         strength: 0 to 1.
         alpha: of the picture, ``(h, w)``, or None.
+        kept: regions that are not recoloured either, or None.
     """
 
     wanted: ColourStatistics
     method: Method
     strength: float
     alpha: np.ndarray | None
+    kept: Kept | None = None
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """``(h, w, 3)``, clipped to [0, 1], before and after."""
-        return match_colours(
+        matched = match_colours(
             np.clip(picture, 0, 1),
             self.wanted,
             method=self.method,
             strength=self.strength,
             alpha=self.alpha,
         )
+        return matched if self.kept is None else self.kept(matched)
 
 
 class ContentsChroma(NamedTuple):
@@ -187,6 +207,8 @@ def finish_of(
     content: Picture,
     sides: tuple[int, int],
     alpha: np.ndarray | None,
+    *,
+    kept: np.ndarray | None = None,
 ) -> Finish:
     """What is done to a picture when it is handed out.
 
@@ -195,6 +217,7 @@ def finish_of(
         content: in colour, at its own size.
         sides: height and width of the result.
         alpha: of the result, or None.
+        kept: how far the content stays as it is, ``(h, w)`` of the result, or None.
     """
     colours = config.colours
     if in_luminance(colours):
@@ -202,4 +225,5 @@ def finish_of(
     if colours.match == "none" or colours.when == "before" or not colours.strength:
         return AsItIs()
     wanted = colour_statistics(content.pixels, alpha=content.alpha)
-    return MatchedAfter(wanted, colours.match, colours.strength, alpha)
+    own = None if kept is None else Kept(kept, resize(content.pixels, *sides))
+    return MatchedAfter(wanted, colours.match, colours.strength, alpha, own)

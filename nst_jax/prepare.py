@@ -285,6 +285,8 @@ def prepare_with(
             notes += [f"{where}{note}" for note in lost]
         scales.append(scale)
     alpha = None if content.alpha is None else resize(content.alpha, *full)
+    regions = scales[-1].regions
+    kept = None if regions is None else regions.kept
     encoding, lost = encoding_of(config, content)
     return Prepared(
         config,
@@ -300,7 +302,7 @@ def prepare_with(
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
-        finish_of(config, pictures.content, full, alpha),
+        finish_of(config, pictures.content, full, alpha, kept=kept),
         encoding,
         tuple(dict.fromkeys([*notes, *lost])),
     )

@@ -110,6 +110,19 @@ def test_a_region_that_is_kept_stays_the_content(stylize_cli, masks, pictures, w
     assert np.abs(made - content)[:, :24].mean() > 5
 
 
+def test_what_is_kept_is_not_recoloured_either(stylize_cli, masks, pictures, workdir):
+    ran = stylize_cli(
+        "--out", "out", f"regions.content={masks / 'halves.png'}",
+        "regions.keep=[blue]", "start=content", "colours.match=pca",
+        "colours.when=after",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    made = np.asarray(Image.open(workdir / "out" / "result.png"), int)
+    content = np.asarray(Image.open(pictures.content), int)
+    np.testing.assert_array_equal(made[:, 24:], content[:, 24:])
+    assert np.abs(made - content)[:, :24].mean() > 3
+
+
 def test_the_alpha_channel_is_a_mask(stylize_cli, pictures, workdir):
     ran = stylize_cli(
         "--content", pictures.transparent, "--out", "out", "start=noise",
