@@ -194,12 +194,7 @@ def test_a_box_keeps_the_solvers_own_picture_inside(settings, name):
             settings(
                 start="style",
                 output={"dir": box},
-                solver={
-                    "name": name,
-                    "box": box,
-                    "iterations": 25,
-                    "learning_rate": 0.02,
-                },
+                solver={"name": name, "box": box, "iterations": 25},
             )
         )
         for box in ("after", "during")
@@ -208,5 +203,7 @@ def test_a_box_keeps_the_solvers_own_picture_inside(settings, name):
     assert outside[0].min() < 0 or outside[0].max() > 1
     assert outside[1].min() >= 0
     assert outside[1].max() <= 1
+    # The bounds do not keep it from its work, nor far from where it goes without them.
     start, end = (boxed.records[i].terms.total for i in (0, -1))
-    assert end < start / 2
+    assert end < 0.8 * start
+    assert end < 1.5 * free.records[-1].terms.total
