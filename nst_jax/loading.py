@@ -16,6 +16,7 @@ from nst_jax.features.random_weights import random_weights
 from nst_jax.features.rescale import floored, mean_activations
 from nst_jax.features.vgg import Network
 from nst_jax.features.weights import Weights, layout_of, read, stored_layers
+from nst_jax.photorealism import check_photorealism
 from nst_jax.resolve import (
     RANDOM,
     Layout,
@@ -89,6 +90,7 @@ def load_weights(
     check_objective(config)
     check_scales(config)
     check_colours(config)
+    check_photorealism(config)
     check_finish(config)
     spec = config.network.weights
 

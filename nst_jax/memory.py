@@ -32,6 +32,8 @@ PARAMS = 4.5
 PICTURES = 60
 # A further style picture, on the host and on the device.
 STYLE_PICTURE = 24
+# A matting Laplacian: 25 numbers per pixel, and those of coarser scales.
+MATTING = 25 * FLOAT * 1.5
 # L-BFGS or Adam within a step: bytes per pixel.
 STEP = 40
 # Of the largest layer: its gradient and the one that becomes it; more where blocks
@@ -61,6 +63,7 @@ class Work(NamedTuple):
         regions: of the content; 0: its style is the same everywhere.
         rounded: whether pairs are kept in bfloat16, which pays on a CPU only: there
             the bytes of the history are much of a step.
+        mattings: matting Laplacians in memory.
     """
 
     network: Network
@@ -73,6 +76,7 @@ class Work(NamedTuple):
     more_styles: int = 0
     regions: int = 0
     rounded: bool = False
+    mattings: int = 0
 
 
 class Plan(NamedTuple):
@@ -140,6 +144,7 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
         + PARAMS * _params_bytes(work.network)
         + work.lanes * pixels * PICTURES
         + work.more_styles * STYLE_PICTURE
+        + work.mattings * pixels * MATTING
         + (work.pictures if platform == "cpu" else 0)
     )
     preparing = FORWARD * largest * max(pixels, work.style[0] * work.style[1])

@@ -20,9 +20,7 @@ from nst_jax.images.color import match_colours
 from nst_jax.images.encode import PLAIN, Encoding
 from nst_jax.images.initial import cover, noise
 from nst_jax.images.io import Picture
-from nst_jax.images.resize import (
-    resize,
-)
+from nst_jax.images.resize import resize
 from nst_jax.inputs import style_names, styles_of
 from nst_jax.loading import Loaded, load_network, unit_mu
 from nst_jax.memory import Plan, Work, available_bytes, plan
@@ -31,11 +29,13 @@ from nst_jax.objective.objective import Extract, LossWeights, loss_weights
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.names import make_statistic
 from nst_jax.objective.targets import Style
+from nst_jax.photorealism import Smoothed, smoothed
 from nst_jax.resolve import (
     Layout,
     at_scale,
     iterations_of,
     resolve,
+    stages_of,
     wanted_layers,
     with_layers_there,
 )
@@ -45,7 +45,6 @@ from nst_jax.sizes import (
     content_sides,
     sides_at,
     size_notes,
-    sizes_of,
     with_regions,
 )
 from nst_jax.solve.adam import Adam
@@ -90,7 +89,7 @@ class Prepared(NamedTuple):
     weights: Weights
     note: str | None
     memory: Plan
-    finish: Finish = AsItIs()
+    finish: Finish | Smoothed = AsItIs()
     encoding: Encoding = PLAIN
     notes: tuple[str, ...] = ()
 
@@ -198,7 +197,7 @@ def resolve_with(
     _check_guides(config)
     names, parts = style_names(config), styles_of(config)
     # From the full size down: what the full size lacks is not a scale's fault.
-    for size, _ in reversed(list(sizes_of(config))):
+    for size in reversed(dict.fromkeys(stage.size for stage in stages_of(config))):
         own, others = sides_at(config, content, styles, size)
         _check_side("content", own, loaded.layout, config, size)
         for name, part, sides in zip(names, parts, others, strict=True):
@@ -216,8 +215,14 @@ def work_with(
     pictures: int,
     lanes: int = 1,
     regions: int = 0,
+    mattings: int | None = None,
 ) -> Work:
-    """What decides on the memory of a run with a resolved config; see ``Work``."""
+    """What decides on the memory of a run with a resolved config; see ``Work``.
+
+    ``mattings``: None: one if there is photorealism.
+    """
+    if mattings is None:
+        mattings = int(config.photorealism.weight > 0)
     network = network_of(
         loaded.weights,
         pooling=config.network.pooling or "avg",
@@ -237,6 +242,7 @@ def work_with(
         sum(map(math.prod, styles)) - max(map(math.prod, styles)),
         regions,
         rounded=config.solver.precision != "float32",
+        mattings=mattings,
     )
 
 
@@ -271,13 +277,16 @@ def prepare_with(
     network = memory.work.network
     notes = [*size_notes(config, shapes[0], full), *(masks.notes if masks else ())]
     scales = []
-    for size, iterations in sizes_of(config):
+    for size, iterations, photorealism in stages_of(config):
         sides, others = sides_at(config, *shapes, size)
-        weights = _loss_weights(at_scale(config, loaded.layout, full, sides))
+        objective = at_scale(config, loaded.layout, full, sides)
+        weights = _loss_weights(objective, photorealism)
         sized = [sizer.fit(*pair) for pair in zip(styles, others, strict=True)]
         scale = Scale(
             sizer.fit(content, sides), weighted(config, sized), weights, iterations
         )
+        if photorealism is not None:
+            scale = scale._replace(matting=sizer.matting(content, sides))
         if masks is not None:
             sizes = sides, others
             scale, lost = with_regions(scale, masks, config, sizes, network, sizer)
@@ -288,6 +297,7 @@ def prepare_with(
     regions = scales[-1].regions
     kept = None if regions is None else regions.kept
     encoding, lost = encoding_of(config, content)
+    finish = finish_of(config, pictures.content, full, alpha, kept=kept)
     return Prepared(
         config,
         scales[-1].content,
@@ -302,7 +312,7 @@ def prepare_with(
         loaded.weights._replace(params={}, mu={}),
         loaded.note,
         memory,
-        finish_of(config, pictures.content, full, alpha, kept=kept),
+        smoothed(config, finish, scales[-1].content, kept),
         encoding,
         tuple(dict.fromkeys([*notes, *lost])),
     )
@@ -353,7 +363,9 @@ def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:
     )
 
 
-def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
+def _loss_weights(
+    objective: ObjectiveConfig, photorealism: float | None
+) -> LossWeights:
     assert isinstance(objective.content_layers, dict)
     assert isinstance(objective.style_layers, dict)
     return loss_weights(
@@ -362,6 +374,7 @@ def _loss_weights(objective: ObjectiveConfig) -> LossWeights:
         tv=objective.tv or 0.0,
         content=objective.content_layers,
         style=objective.style_layers,
+        photorealism=photorealism,
     )
 
 

@@ -24,6 +24,7 @@ from nst_jax.loading import Loaded, has_mu, load_network, unit_mu
 from nst_jax.memory import FLOAT, Plan, Work
 from nst_jax.modes import sweep as mode
 from nst_jax.objective.objective import Extract
+from nst_jax.photorealism import check_photorealism
 from nst_jax.prepare import (
     Pictures,
     Prepared,
@@ -35,8 +36,8 @@ from nst_jax.prepare import (
     work_with,
 )
 from nst_jax.regions import read_regions
-from nst_jax.resolve import check_objective, check_scales, iterations_of, wanted_layers
-from nst_jax.sizes import Sizer, sides_at, sizes_of
+from nst_jax.resolve import check_objective, check_scales, stages_of, wanted_layers
+from nst_jax.sizes import Sizer, sides_at
 from nst_jax.solve.lanes import LaneRecord
 from nst_jax.sources import check_start, content_of
 from nst_jax.sweep_spec.groups import Group
@@ -122,6 +123,7 @@ def plan_shapes(
             check_objective(lane.config)
             check_scales(lane.config)
             check_colours(lane.config)
+            check_photorealism(lane.config)
             check_finish(lane.config)
     loaded = load_network(
         lanes[0].config, others=[lane.config for lane in lanes[1:]], progress=progress
@@ -131,7 +133,8 @@ def plan_shapes(
     for lane in lanes:
         with naming(lane):
             shape = _shape(lane, loaded, pictures)
-        key = shape.contents, shape.iterations, shape.regions
+        photorealistic = shape.config.photorealism.weight > 0
+        key = shape.contents, shape.iterations, shape.regions, photorealistic
         found.setdefault(key, []).append(shape)
     return GroupPlan(loaded, tuple(map(_together, found.values())))
 
@@ -141,13 +144,14 @@ def _shape(lane: Lane, loaded: Loaded, pictures: Mapping[str, Shape]) -> LaneSha
     content = _content_shape(lane.config, pictures)
     styles = [pictures[files[name]] for name in style_names(lane.config)]
     config = resolve_with(lane.config, loaded, content, styles)
-    sides = [sides_at(config, content, styles, size) for size, _ in sizes_of(config)]
+    stages = stages_of(config)
+    sides = [sides_at(config, content, styles, stage.size) for stage in stages]
     return LaneShape(
         (lane,),
         config,
         tuple(own for own, _ in sides),
         tuple(sides[-1][1]),
-        iterations_of(config),
+        tuple(stage.iterations for stage in stages),
         wanted_layers(config),
         {
             name: FLOAT * math.prod(pictures[file])
@@ -208,6 +212,11 @@ def split(shape: LaneShape, most: int) -> list[LaneShape]:
 
 
 def _work(loaded: Loaded, shape: LaneShape, lanes: int) -> Work:
+    mattings = 0
+    if shape.config.photorealism.weight:
+        contents = {lane.config.content for lane in shape.lanes}
+        # Lanes of one content share it; others have it by themselves, and stacked.
+        mattings = 1 if len(contents) == 1 else len(contents) + lanes
     return work_with(
         shape.config,
         loaded,
@@ -217,6 +226,7 @@ def _work(loaded: Loaded, shape: LaneShape, lanes: int) -> Work:
         pictures=sum(shape.pictures.values()),
         lanes=lanes,
         regions=shape.regions,
+        mattings=mattings,
     )
 
 

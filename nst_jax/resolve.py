@@ -5,7 +5,7 @@ printed sums of the paper, 1 / N^2 of the peers), which is why this happens at r
 time. The resolved config holds plain numbers and gives the same run again.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,6 +33,20 @@ FEWEST_POSITIONS = 4
 # share. Measured from noise at 384 pixels: 100, 100 and 300 of 500 end where one scale
 # ends after 500, in two thirds of the time.
 COARSE_SHARE = 0.4
+
+
+class Stage(NamedTuple):
+    """A part of a run: a scale, or the photorealistic one after the last scale.
+
+    Attributes:
+        size: longer side of the picture.
+        iterations: steps after the evaluation of its start.
+        photorealism: weight of the photorealism term; None: there is no such term.
+    """
+
+    size: int
+    iterations: int
+    photorealism: float | None = None
 
 
 class Layout(NamedTuple):
@@ -295,11 +309,43 @@ def at_scale(
     )
 
 
-def iterations_of(config: Config) -> tuple[int, ...]:
-    """Iterations at each scale of a resolved config."""
+def stages_of(config: Config) -> tuple[Stage, ...]:
+    """The parts of a run with a resolved config: its scales, from coarse to fine.
+
+    With photorealism in two stages (Luan et al. 2017, section 3.3) one more follows at
+    the full size. Before it the term is there without a weight: so both stages are one
+    compiled program, and the trace tells of it from the start.
+    """
     assert isinstance(config.scales, tuple)
-    given = config.solver.scale_iterations
-    return given or (config.solver.iterations,) * len(config.scales)
+    counts = config.solver.scale_iterations
+    counts = counts or (config.solver.iterations,) * len(config.scales)
+    wanted = config.photorealism
+    if not wanted.weight:
+        return tuple(map(Stage, config.scales, counts))
+    early = wanted.weight if wanted.stages == 1 else 0.0
+    stages = [
+        Stage(size, count, early)
+        for size, count in zip(config.scales, counts, strict=True)
+    ]
+    if wanted.stages == 2:
+        count = wanted.stage_iterations or counts[-1]
+        stages.append(Stage(config.size, count, wanted.weight))
+    return tuple(stages)
+
+
+def iterations_of(config: Config) -> tuple[int, ...]:
+    """Iterations at each stage of a resolved config."""
+    return tuple(stage.iterations for stage in stages_of(config))
+
+
+def with_iterations(config: Config, counts: Sequence[int]) -> Config:
+    """A resolved config whose ``iterations_of`` are these."""
+    assert isinstance(config.scales, tuple)
+    scales = len(config.scales)
+    later = {"stage_iterations": counts[scales]} if counts[scales:] else {}
+    return changed(
+        config, solver={"scale_iterations": counts[:scales]}, photorealism=later
+    )
 
 
 def _first(given, default):

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_jax.config import Config, changed, from_tree
+from nst_jax.config import Config, from_tree
 from nst_jax.images.encode import Encoding
 from nst_jax.images.io import load
 from nst_jax.inputs import ALPHA, is_start_file, mask_files, repeatable, style_names
@@ -14,7 +14,7 @@ from nst_jax.outputs.checkpoint import Checkpoint, restore
 from nst_jax.outputs.progress import Quiet
 from nst_jax.outputs.run_folder import CONFIG, MANIFEST, RESULT, RESULTS
 from nst_jax.prepare import Prepared
-from nst_jax.resolve import iterations_of
+from nst_jax.resolve import iterations_of, with_iterations
 from nst_jax.result import Result
 from nst_jax.solve.loop import Outcome, Resume
 from nst_jax.yamltext import parse_yaml
@@ -24,6 +24,7 @@ MAY_CHANGE = {
     *("device", "compile_cache", "output.dir", "output.every"),
     *("output.bits", "output.profile"),
     *("solver.iterations", "solver.scale_iterations", "solver.minutes"),
+    "photorealism.stage_iterations",
     *("solver.tolerance", "solver.window", "solver.memory"),
     "solver.checkpoint_seconds",
 }
@@ -261,7 +262,7 @@ def going_on(earlier: Earlier, prepared: Prepared) -> tuple[Prepared, Resume]:
             raise _changed(earlier, "solver.scale_iterations", old_text, new_text)
         wanted = (*done, *wanted[last.scale :])
         prepared = prepared._replace(
-            config=changed(prepared.config, solver={"scale_iterations": wanted}),
+            config=with_iterations(prepared.config, wanted),
             scales=tuple(
                 scale._replace(iterations=count)
                 for scale, count in zip(prepared.scales, wanted, strict=True)

@@ -27,12 +27,7 @@ from nst_jax.inputs import (
 from nst_jax.modes.multiscale import Sums, multiscale
 from nst_jax.outputs import checkpoint
 from nst_jax.outputs.checkpoint import Checkpoints
-from nst_jax.outputs.files import (
-    FolderLock,
-    check_output,
-    claim_folder,
-    split_output,
-)
+from nst_jax.outputs.files import FolderLock, check_output, claim_folder, split_output
 from nst_jax.outputs.progress import Quiet
 from nst_jax.outputs.progress import reporter as make_reporter
 from nst_jax.outputs.run_folder import (
@@ -84,6 +79,7 @@ def stylize(
     objective: Mapping[str, Any] | None = None,
     solver: Mapping[str, Any] | None = None,
     colours: Mapping[str, Any] | None = None,
+    photorealism: Mapping[str, Any] | None = None,
     on_record: Callable[[Record], None] | None = None,
     progress: bool = False,
 ) -> Result:
@@ -118,6 +114,7 @@ def stylize(
         objective: keys of the section ``objective``.
         solver: keys of the section ``solver``.
         colours: keys of the section ``colours``.
+        photorealism: keys of the section ``photorealism``.
         on_record: called with each record as it comes.
         progress: whether to show how far it is.
 
@@ -131,6 +128,7 @@ def stylize(
         "objective": objective,
         "solver": solver,
         "colours": colours,
+        "photorealism": photorealism,
         "regions": regions,
         "texture": texture,
     }

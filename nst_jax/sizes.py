@@ -1,15 +1,17 @@
 """Pictures and masks at the sizes of a run, each made once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from nst_jax.colours import Recolour
 from nst_jax.config import Config
 from nst_jax.features.layout import block, up_to_deepest
 from nst_jax.features.vgg import Network
 from nst_jax.images.io import Picture
+from nst_jax.images.matting import matting_laplacian, stencil
 from nst_jax.images.resize import resize, size_for_longer_side
 from nst_jax.inputs import styles_of
 from nst_jax.modes.multiscale import Scale
@@ -21,9 +23,9 @@ from nst_jax.regions import (
     style_guides_at,
     vanished,
 )
-from nst_jax.resolve import iterations_of, wanted_layers
+from nst_jax.resolve import wanted_layers
 from nst_jax.styles import Sides, style_sides
-from nst_jax.types import Image
+from nst_jax.types import Image, Stencil
 
 Shape = tuple[int, ...]
 
@@ -53,12 +55,6 @@ def content_sides(config: Config, content: Shape, size: int) -> Sides:
     )
 
 
-def sizes_of(config: Config) -> Iterator[tuple[int, int]]:
-    """Longer side and iterations of each scale of a resolved config."""
-    assert isinstance(config.scales, tuple)
-    return zip(config.scales, iterations_of(config), strict=True)
-
-
 class Sizer:
     """Pictures at the sizes of the scales, as arrays on the device, each made once.
 
@@ -73,6 +69,7 @@ class Sizer:
         self.recolour = Recolour()
         # The pictures are kept, too: an id is theirs only while they are there.
         self._known: dict[tuple, tuple[Picture, Image]] = {}
+        self._mattings: dict[tuple, tuple[Picture, Stencil]] = {}
         self._masks: dict[tuple, tuple[Any, RegionMasks | None]] = {}
         self._guides: dict[tuple, tuple[Any, tuple[Regions, list]]] = {}
 
@@ -82,6 +79,15 @@ class Sizer:
         if key not in self._known:
             self._known[key] = picture, jnp.asarray(resize(picture.pixels, *sides))
         return self._known[key][1]
+
+    def matting(self, picture: Picture, sides: Sides) -> Stencil:
+        """The matting Laplacian of ``fit``."""
+        key = id(picture), *sides
+        if key not in self._mattings:
+            laplacian = matting_laplacian(np.asarray(self.fit(picture, sides)))
+            made = jnp.asarray(stencil(laplacian, *sides))
+            self._mattings[key] = picture, made
+        return self._mattings[key][1]
 
     def masks(
         self, config: Config, content: Picture, styles: Sequence[Picture]

@@ -44,6 +44,7 @@ def sweep(
     objective: Mapping[str, Any] | None = None,
     solver: Mapping[str, Any] | None = None,
     colours: Mapping[str, Any] | None = None,
+    photorealism: Mapping[str, Any] | None = None,
     lanes: int | None = None,
     out: str | PathLike | None = None,
     overwrite: bool = False,
@@ -86,6 +87,7 @@ def sweep(
         objective: keys of the section ``objective``.
         solver: keys of the section ``solver``.
         colours: keys of the section ``colours``.
+        photorealism: keys of the section ``photorealism``.
         lanes: how many run side by side; None: as many as fit.
         out: folder to write, as `nst-jax sweep` does; None: nothing is written.
         overwrite: whether ``out`` may be replaced.
@@ -104,6 +106,7 @@ def sweep(
         "colours": colours,
         "regions": regions,
         "texture": texture,
+        "photorealism": photorealism,
     }
     base = changed(
         Config(),

@@ -14,7 +14,7 @@ from nst_jax.inputs import expand_home, mask_files, picture_files, repeatable
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.manifest import file_sha256
 from nst_jax.outputs.sweep_folder import curve, lane_file
-from nst_jax.outputs.trace import TERMS
+from nst_jax.outputs.trace import terms_of
 from nst_jax.prepare_sweep import GroupPlan
 from nst_jax.solve.loop import Record
 from nst_jax.sweep_spec.keys import PATH_KEYS, get, holds, is_shared, keys
@@ -86,7 +86,7 @@ def values_of(lane: Lane, sweep: Sweep) -> dict[str, float | str]:
 
 def _terms(record: Record) -> dict[str, float]:
     terms = record.terms
-    found = {name: float(getattr(terms, name)) for name in TERMS}
+    found = {name: float(value) for name, value in terms_of(terms).items()}
     found |= {f"content/{k}": float(v) for k, v in terms.content_layers.items()}
     return found | {f"style/{k}": float(v) for k, v in terms.style_layers.items()}
 

@@ -204,7 +204,10 @@ def plan_text(plan: SweepPlan, *, devices: Sequence[Device], team: Team) -> list
 def _shape_text(group: Group, shape: LaneShape, *, several: bool) -> str:
     """Size, lanes and steps of one program, and why it is one of its own."""
     height, width = shape.contents[-1]
-    scales = f" at {len(shape.contents)} scales" if len(shape.contents) > 1 else ""
+    count = len(shape.contents)
+    # Two of one size are the stages of photorealism.
+    kind = "scales" if len(set(shape.contents)) == count else "stages"
+    scales = f" at {count} {kind}" if count > 1 else ""
     text = (
         f"  {_several(len(shape.lanes), 'lane')} of {width} x {height}, "
         f"{_several(sum(shape.iterations), 'iteration')} each{scales}"

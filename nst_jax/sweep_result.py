@@ -11,8 +11,7 @@ from nst_jax.config import Config
 from nst_jax.outputs.lanes import LaneResult, in_order, pixels_of
 from nst_jax.outputs.sheet import sheets
 from nst_jax.outputs.sheet_pages import Grid
-from nst_jax.outputs.table import layer_columns, score_columns, to_csv
-from nst_jax.outputs.trace import TERMS
+from nst_jax.outputs.table import layer_columns, score_columns, term_columns, to_csv
 from nst_jax.solve.loop import Outcome, Record
 
 Row = dict[str, float | str | None]
@@ -27,7 +26,7 @@ class Table(list[Row]):
     def __init__(self, lanes: Sequence[LaneResult]):
         lanes = in_order(lanes)
         self._lanes = lanes
-        losses = [*TERMS, *layer_columns(lanes)]
+        losses = [*term_columns(lanes), *layer_columns(lanes)]
         scores = score_columns(lanes)
         super().__init__(_row(lane, losses, scores) for lane in lanes)
 

@@ -1,5 +1,6 @@
 """What the user is told of a run besides its progress."""
 
+from nst_jax.modes.multiscale import kind_of
 from nst_jax.outputs.checkpoint import Checkpoints
 from nst_jax.outputs.manifest import device_name
 from nst_jax.outputs.progress import Quiet
@@ -13,7 +14,8 @@ def say_headline(reporter: Quiet, prepared: Prepared, device: Device) -> None:
     """Device, network, size and iterations."""
     height, width = prepared.content.shape[:2]
     scales = [(max(s.content.shape[:2]), s.iterations) for s in prepared.scales]
-    several = f"{len(scales)} scales · " if len(scales) > 1 else ""
+    kind = kind_of(prepared.scales)
+    several = f"{len(scales)} {kind}s · " if len(scales) > 1 else ""
     reporter.headline(
         f"{device_name(device)} · {prepared.weights.name} "
         f"({prepared.network.pooling} pooling) · {width} x {height} · "

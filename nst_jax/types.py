@@ -19,6 +19,7 @@ Image = Float[Array, "h w 3"]
 FeatureMap = Float[Array, "h w c"]
 Gram = Float[Array, "c c"]
 Guide = Float[Array, "h w"]  # of the positions of a layer, in [0, 1]
+Stencil = Float[Array, "5 5 h w"]  # a sparse matrix by pixel; images.matting
 Scalar = Float[Array, ""]
 Features = dict[str, jax.Array]
 # jax.Device, which type checkers take for a variable.
@@ -32,6 +33,7 @@ class LossTerms(NamedTuple):
     ``total`` is the objective itself. The other terms carry no alpha, beta or tv
     weight: ``content`` and ``style`` are the sums over layers with the layer
     weights, ``content_layers`` and ``style_layers`` the bare loss of each layer.
+    ``photorealism`` is None where the objective has no such term.
     """
 
     total: Scalar
@@ -40,3 +42,4 @@ class LossTerms(NamedTuple):
     tv: Scalar
     content_layers: dict[str, jax.Array]
     style_layers: dict[str, jax.Array]
+    photorealism: Scalar | None = None

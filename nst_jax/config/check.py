@@ -27,6 +27,13 @@ def check_values(config: Config, where: str) -> None:
         "solver.checkpoint_seconds": (solver.checkpoint_seconds, 0, 1e9),
         "output.every": (config.output.every, 1, MOST_ITERATIONS),
         "colours.strength": (config.colours.strength, 0, 1),
+        "photorealism.stage_iterations": (
+            config.photorealism.stage_iterations,
+            1,
+            MOST_ITERATIONS,
+        ),
+        "photorealism.smooth_radius": (config.photorealism.smooth_radius, 0, LARGEST),
+        "photorealism.smooth_edge": (config.photorealism.smooth_edge, 1e-4, 1),
     }
     for key, (value, lowest, highest) in limits.items():
         if value is not None and not lowest <= value <= highest:
@@ -51,6 +58,7 @@ def check_values(config: Config, where: str) -> None:
     for key in ("alpha", "beta", "tv"):
         if (weight := getattr(objective, key)) is not None:
             check_weight(weight, f"{where}: objective.{key}")
+    check_weight(config.photorealism.weight, f"{where}: photorealism.weight")
     if not 0 < solver.learning_rate <= 1e3 or solver.learning_rate < WEIGHT_RANGE[0]:
         raise ValueError(
             f"{where}: solver.learning_rate must be above 0 and at most 1000, not "

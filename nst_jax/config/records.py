@@ -100,6 +100,18 @@ class ColoursConfig:
 
 
 @dataclass(frozen=True)
+class PhotorealismConfig:
+    """Whether the result shall look like a photograph."""
+
+    weight: float = 0.0  # of the matting Laplacian; 0: all of this is off
+    # 2: it is added once the plain run is at its end; 1: it is there from the start
+    stages: Literal[1, 2] = 2
+    stage_iterations: int | None = None  # of the second; None: as the last scale
+    smooth_radius: int = 15  # of the result's local smoothing, in pixels; 0: none
+    smooth_edge: float = 0.01  # what differs by less in the content is no edge there
+
+
+@dataclass(frozen=True)
 class OutputConfig:
     """What is written, and where."""
 
@@ -131,4 +143,5 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
     colours: ColoursConfig = field(default_factory=ColoursConfig)
+    photorealism: PhotorealismConfig = field(default_factory=PhotorealismConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

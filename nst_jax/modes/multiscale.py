@@ -2,7 +2,8 @@
 
 Large shapes are found where they are cheap, and the fine scales only have to fill them
 in (Gatys et al. 2017, "Controlling Perceptual Factors", section 6). Targets are
-computed anew at each scale; the network stays the same.
+computed anew at each scale; the network stays the same. The second stage of a
+photorealistic run is one more scale, of the same size (Luan et al. 2017).
 """
 
 import time
@@ -22,7 +23,7 @@ from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Style
 from nst_jax.solve.loop import Outcome, Record, Resume
 from nst_jax.solve.state import Solver
-from nst_jax.types import Image, Params
+from nst_jax.types import Image, Params, Stencil
 
 # Outcomes of a scale after which the next one follows.
 DONE = ("finished", "converged", "stalled")
@@ -37,6 +38,8 @@ class Scale(NamedTuple):
         weights: of the objective at this scale.
         iterations: steps after the evaluation of its start.
         regions: of the content at this size, if each has a style of its own.
+        matting: the content's matting Laplacian at this size, if the weights have
+            ``photorealism``.
     """
 
     content: Image
@@ -44,6 +47,7 @@ class Scale(NamedTuple):
     weights: LossWeights
     iterations: int
     regions: Regions | None = None
+    matting: Stencil | None = None
 
 
 def multiscale(
@@ -114,6 +118,7 @@ def multiscale(
             solver=solver,
             statistic=statistic,
             regions=scale.regions,
+            matting=scale.matting,
             circular=circular,
             iterations=scale.iterations,
             pauses=frozenset(pause - sums.iteration for pause in pauses),
@@ -212,14 +217,20 @@ def at_end(
     assert outcome is not None
     if count == 1:
         return record
-    where = f"scale {record.scale + 1} of {count} ({record.size} pixels)"
+    where = f"{kind_of(scales)} {record.scale + 1} of {count} ({record.size} pixels)"
     code, text = outcome.code, f"{where}: {outcome.text}"
     if record.scale < count - 1:
-        text += f"; enlarged to {max(scales[-1].content.shape[:2])} pixels"
+        largest = max(scales[-1].content.shape[:2])
+        text += f"; enlarged to {largest} pixels" if record.size < largest else ""
         # Stopped between two scales: only this scale was finished.
         code = "interrupted" if code in DONE else code
     record = record._replace(outcome=Outcome(code, text))
     return _handed_out(record, scales, (), circular)
+
+
+def kind_of(scales: Sequence[Scale]) -> str:
+    """What the user knows them as: scales, or stages where two are of one size."""
+    return "stage" if len({s.content.shape for s in scales}) < len(scales) else "scale"
 
 
 def enlarged(
@@ -235,6 +246,8 @@ def enlarged(
         finer_scale: it is to be of.
         circular: whether its opposite edges are neighbours.
     """
+    if scale.content.shape == finer_scale.content.shape:
+        return np.asarray(picture, np.float32)
     content, larger = np.asarray(scale.content), np.asarray(finer_scale.content)
     weights = finer_scale.weights
     if any(float(weights.alpha * weight) > 0 for weight in weights.content.values()):

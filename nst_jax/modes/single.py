@@ -13,7 +13,7 @@ from nst_jax.objective.statistics.gram import GramMatrix
 from nst_jax.objective.targets import Style, make_targets
 from nst_jax.solve.loop import Record, optimise
 from nst_jax.solve.state import Solver
-from nst_jax.types import Image, Params
+from nst_jax.types import Image, Params, Stencil
 
 
 def single(
@@ -27,6 +27,7 @@ def single(
     solver: Solver,
     statistic: Statistic = GramMatrix(),  # noqa: B008
     regions: Regions | None = None,
+    matting: Stencil | None = None,
     circular: bool = False,
     **options,
 ) -> Iterator[Record]:
@@ -43,6 +44,7 @@ def single(
         solver: ``solve.lbfgs.LBFGS()`` or ``solve.adam.Adam()``.
         statistic: what is meant by style.
         regions: of the content, if each has a style of its own.
+        matting: the content's matting Laplacian, if the weights have ``photorealism``.
         circular: whether opposite edges of the picture are neighbours.
         **options: of ``solve.loop.optimise``: ``iterations``, ``pauses``, ...
 
@@ -59,7 +61,7 @@ def single(
         statistic=statistic,
         regions=regions,
     )
-    problem = Problem(params, targets, weights)
+    problem = Problem(params, targets._replace(matting=matting), weights)
     objective = Objective(extract, statistic, circular)
     for record in optimise(objective, problem, solver, start, **options):
         if record.picture is not None:

@@ -154,8 +154,11 @@ def _problems(
     # Responses are large: lanes of one content picture share them.
     same = all(features is content[0] for features in content)
     own = content[0] if same else _stacked(content)
-    targets = Targets(own, _stacked(style), _stacked(regions))
-    axes = Targets(None if same else 0, 0, 0)  # pyright: ignore
+    mattings = [scale.matting for scale in scales]
+    shared = all(matting is mattings[0] for matting in mattings)
+    matting = mattings[0] if shared else _stacked(mattings)
+    targets = Targets(own, _stacked(style), _stacked(regions), matting)
+    axes = Targets(None if same else 0, 0, 0, None if shared else 0)  # pyright: ignore
     problem = Problem(params, targets, _stacked(weights))
     return problem, Problem(params_axes, axes, 0), regions  # pyright: ignore
 

@@ -10,19 +10,21 @@ import numpy as np
 from nst_jax.objective.regions import Guided, Regions, filled, guided, present
 from nst_jax.objective.statistics.base import Statistic
 from nst_jax.objective.statistics.gram import GramMatrix
-from nst_jax.types import Features, Image, Params
+from nst_jax.types import Features, Image, Params, Stencil
 
 
 class Targets(NamedTuple):
     """Content responses P_l ``(h, w, c)``, and what the statistic made of the styles.
 
     With the papers' statistic that is a Gram matrix A_l ``(c, c)`` for each layer; with
-    regions, one for each region of each layer.
+    regions, one for each region of each layer. ``matting`` is the content's matting
+    Laplacian, if the objective has the photorealism term.
     """
 
     content: Features
     style: dict[str, Any]
     regions: Guided | None = None
+    matting: Stencil | None = None
 
 
 class Style(NamedTuple):

@@ -181,7 +181,8 @@ def _read(path: Path) -> Checkpoint:
             f"{about.get('version')}; this one reads {VERSION}); go on with that one, "
             "or begin again with --overwrite"
         )
-    records = _from_columns(arrays, about["content_layers"], about["style_layers"])
+    layers = about["content_layers"], about["style_layers"]
+    records = _from_columns(arrays, *layers, more=about.get("photorealism", False))
     state = {k: v for k, v in arrays.items() if k.startswith(STATE)}
     return Checkpoint(records, state, about["made_from"])
 
@@ -195,6 +196,7 @@ def _to_arrays(saved: Checkpoint) -> dict[str, np.ndarray]:
         "version": VERSION,
         "content_layers": list(terms.content_layers),
         "style_layers": list(terms.style_layers),
+        "photorealism": terms.photorealism is not None,
         "made_from": saved.made_from,
     }
     columns = {
@@ -207,19 +209,24 @@ def _to_arrays(saved: Checkpoint) -> dict[str, np.ndarray]:
 
 def _flat(terms: LossTerms) -> list[Any]:
     parts = [getattr(terms, name) for name in TERMS]
-    return [*parts, *terms.content_layers.values(), *terms.style_layers.values()]
+    parts += [*terms.content_layers.values(), *terms.style_layers.values()]
+    return parts if terms.photorealism is None else [*parts, terms.photorealism]
 
 
-def _from_columns(arrays, content: list[str], style: list[str]) -> list[Record]:
+def _from_columns(
+    arrays, content: list[str], style: list[str], *, more: bool
+) -> list[Record]:
     columns = {name: arrays[name].tolist() for name in (*WHOLE, *CLOCKS)}
     split = len(TERMS) + len(content)
+    end = split + len(style)
     return [
         Record(
             **{name: values[i] for name, values in columns.items()},
             terms=LossTerms(
                 **dict(zip(TERMS, row, strict=False)),
                 content_layers=dict(zip(content, row[len(TERMS) : split], strict=True)),
-                style_layers=dict(zip(style, row[split:], strict=True)),
+                style_layers=dict(zip(style, row[split:end], strict=True)),
+                photorealism=row[end] if more else None,
             ),
         )
         for i, row in enumerate(arrays["terms"].tolist())

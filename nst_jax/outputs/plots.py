@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nst_jax.outputs.trace import TERMS, columns, row
+from nst_jax.outputs.trace import columns, row, terms_of
 from nst_jax.solve.loop import Record
 
 # A font that matplotlib's cache names and the system lacks is no news to the user.
@@ -25,7 +25,7 @@ def loss_plot(records: Sequence[Record]) -> bytes:
     iterations = curves["iteration"]
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name in TERMS:
+    for name in terms_of(records[0].terms):
         label = "total (weighted)" if name == "total" else name
         _curve(left, iterations, curves[name], label, bold=name == "total")
     for name in names:

@@ -273,8 +273,10 @@ def duration(seconds: float) -> str:
 
 
 def _losses(record: Record) -> str:
-    terms = record.terms
+    terms, more = record.terms, record.terms.photorealism
+    # One of the two, so that it fits.
+    last = f"tv {terms.tv:.1e}" if more is None else f"photorealism {more:.1e}"
     return (
         f"loss {terms.total:.3e} (content {terms.content:.3e}, "
-        f"style {terms.style:.3e}, tv {terms.tv:.1e})"
+        f"style {terms.style:.3e}, {last})"
     )

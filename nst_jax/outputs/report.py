@@ -28,8 +28,12 @@ from nst_jax.outputs.lanes import (
     thumbnail,
     trouble,
 )
-from nst_jax.outputs.table import axis_columns, layer_columns, score_columns
-from nst_jax.outputs.trace import TERMS
+from nst_jax.outputs.table import (
+    axis_columns,
+    layer_columns,
+    score_columns,
+    term_columns,
+)
 
 THUMBNAIL = 200  # pixels of the longer side
 JPEG_QUALITY = 80
@@ -69,7 +73,11 @@ def report(
                 axis_columns(lanes), axes.items(), strict=True
             )
         ],
-        "terms": [t for t in TERMS if t != "tv" or any(x.terms.get(t) for x in lanes)],
+        "terms": [
+            name
+            for name in term_columns(lanes)
+            if name != "tv" or any(lane.terms.get(name) for lane in lanes)
+        ],
         "layers": layer_columns(lanes),
         "scores": score_columns(lanes),
         "lanes": [_lane(lane, folder) for lane in lanes],

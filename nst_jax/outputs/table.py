@@ -13,6 +13,12 @@ def layer_columns(lanes: Sequence[LaneResult]) -> list[str]:
     return sorted({name for lane in lanes for name in lane.terms if "/" in name})
 
 
+def term_columns(lanes: Sequence[LaneResult]) -> list[str]:
+    """The objective and its terms; ``photorealism`` if any lane has it."""
+    more = [name for lane in lanes for name in lane.terms if "/" not in name]
+    return list(dict.fromkeys([*TERMS, *more]))
+
+
 def score_columns(lanes: Sequence[LaneResult]) -> list[str]:
     """Scores that any lane has, in the order of their first appearance."""
     return list(dict.fromkeys(name for lane in lanes for name in lane.scores))
@@ -20,7 +26,7 @@ def score_columns(lanes: Sequence[LaneResult]) -> list[str]:
 
 def axis_columns(lanes: Sequence[LaneResult]) -> list[str]:
     """A column per axis by its name; ``axis/tv`` where another column is called so."""
-    taken = {"lane", *_after(layer_columns(lanes), score_columns(lanes))}
+    taken = {"lane", *_after(lanes)}
     return [f"axis/{name}" if name in taken else name for name in lanes[0].labels]
 
 
@@ -36,13 +42,13 @@ def to_csv(lanes: Sequence[LaneResult]) -> str:
         ValueError: if there are no lanes or they do not fit together.
     """
     lanes = in_order(lanes)
-    layers, scores = layer_columns(lanes), score_columns(lanes)
+    names, scores = _loss_columns(lanes), score_columns(lanes)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["lane", *axis_columns(lanes), *_after(layers, scores)])
+    writer.writerow(["lane", *axis_columns(lanes), *_after(lanes)])
     for lane in lanes:
         values = [lane.values.get(name, label) for name, label in lane.labels.items()]
-        losses = [lane.terms.get(name, "") for name in (*TERMS, *layers)]
+        losses = [lane.terms.get(name, "") for name in names]
         judged = [lane.scores.get(name, "") for name in scores]
         seconds = f"{lane.seconds:.4f}"
         writer.writerow(
@@ -51,6 +57,10 @@ def to_csv(lanes: Sequence[LaneResult]) -> str:
     return text.getvalue()
 
 
-def _after(layers: Sequence[str], scores: Sequence[str]) -> list[str]:
+def _loss_columns(lanes: Sequence[LaneResult]) -> list[str]:
+    return [*term_columns(lanes), *layer_columns(lanes)]
+
+
+def _after(lanes: Sequence[LaneResult]) -> list[str]:
     """The columns that follow those of the axes."""
-    return [*TERMS, *layers, *scores, "seconds", "outcome"]
+    return [*_loss_columns(lanes), *score_columns(lanes), "seconds", "outcome"]

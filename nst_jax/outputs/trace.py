@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from nst_jax.solve.loop import Record
+from nst_jax.types import LossTerms
 
 LEADING = ("iteration", "evaluations", "seconds", "size")
 TERMS = ("total", "content", "style", "tv")
@@ -12,7 +13,15 @@ TERMS = ("total", "content", "style", "tv")
 
 def columns(record: Record) -> list[str]:
     """Names of the columns: the leading ones, the terms, a column per layer."""
-    return [*LEADING, *TERMS, *_layers(record)]
+    return [*LEADING, *terms_of(record.terms), *_layers(record)]
+
+
+def terms_of(terms: LossTerms) -> dict[str, float]:
+    """The terms by name; ``photorealism`` only where the objective has it."""
+    found = {name: getattr(terms, name) for name in TERMS}
+    if terms.photorealism is not None:
+        found["photorealism"] = terms.photorealism
+    return found
 
 
 def row(record: Record) -> list[float]:
@@ -21,7 +30,7 @@ def row(record: Record) -> list[float]:
     Terms are unweighted; ``total`` is the objective.
     """
     leading = [getattr(record, name) for name in LEADING]
-    terms = [getattr(record.terms, name) for name in TERMS]
+    terms = terms_of(record.terms).values()
     return [*leading, *terms, *_layers(record).values()]
 
 

@@ -35,6 +35,9 @@ NUMBERS = (
     "objective.content_layers",
     "objective.style_layers",
     "objective.layer_weights",
+    "photorealism.weight",  # whether there is any is looked at with the shapes
+    "photorealism.smooth_radius",
+    "photorealism.smooth_edge",
 )
 
 
