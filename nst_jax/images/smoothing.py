@@ -36,9 +36,8 @@ def guided_filter(
     inside = _box(np.ones(p.shape[:2]), radius)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return _box(values, radius) / inside.reshape(
-            *p.shape[:2], *[1] * (values.ndim - 2)
-        )
+        parts = np.expand_dims(inside, tuple(range(2, values.ndim)))
+        return _box(values, radius) / parts
 
     def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         both = a[..., :, None] * b[..., None, :]

@@ -8,9 +8,10 @@
 (Gatys et al. 2016, eq. 7, in the means of ``losses``.) D_l describes the response of a
 style layer and T_l is the style's own description: with the papers' Gram matrices the
 distance is ``style_loss(G_l, A_l)``; ``statistics`` has others. The last term (see
-``matting``) is there only where the targets have a matting Laplacian M. Weights, targets
-and the network's parameters are arguments, so that changing them compiles nothing anew
-and ``jax.vmap`` can sweep any of them.
+``matting``) is there only where the targets have a matting Laplacian M.
+
+Weights, targets and the network's parameters are arguments, so that changing them
+compiles nothing anew and ``jax.vmap`` can sweep any of them.
 """
 
 from collections.abc import Callable, Mapping
