@@ -91,12 +91,12 @@ preset decides):
   colours.strength [1]         of match, 0 to 1
   colours.preserve [none]      luminance: light and dark are stylised, colours stay
   photorealism.weight [0]      of the matting Laplacian, which keeps the content's edges
-                               straight: 1 to 1000, say; 0: none of this
+                               straight: 100 to 10000; 0: none of this
   photorealism.stages [2]      2: it is added after a plain run; 1: there from the start
   photorealism.stage_iterations  of the second stage; else as many as the last scale
-  photorealism.smooth_radius [15]  local smoothing of the result along the content's
+  photorealism.smooth_radius [7]  local smoothing of the result along the content's
                                edges, in pixels; 0: none
-  photorealism.smooth_edge [0.01]  what differs by less in the content is no edge
+  photorealism.smooth_edge [0.05]  what differs by less in the content is no edge
   output.dir [runs/NUMBER]     run folder
   output.every [none]          a snapshot every so many iterations, besides those at
                                100, 200, 300 and 500

@@ -312,9 +312,9 @@ def at_scale(
 def stages_of(config: Config) -> tuple[Stage, ...]:
     """The parts of a run with a resolved config: its scales, from coarse to fine.
 
-    With photorealism in two stages (Luan et al. 2017, section 3.3) one more follows at
-    the full size. Before it the term is there without a weight: so both stages are one
-    compiled program, and the trace tells of it from the start.
+    With photorealism in two stages (Luan et al. 2017) one more follows at the full
+    size. Before it the term is there without a weight: so both stages are one compiled
+    program, and the trace tells of it from the start.
     """
     assert isinstance(config.scales, tuple)
     counts = config.solver.scale_iterations

@@ -107,8 +107,8 @@ class PhotorealismConfig:
     # 2: it is added once the plain run is at its end; 1: it is there from the start
     stages: Literal[1, 2] = 2
     stage_iterations: int | None = None  # of the second; None: as the last scale
-    smooth_radius: int = 15  # of the result's local smoothing, in pixels; 0: none
-    smooth_edge: float = 0.01  # what differs by less in the content is no edge there
+    smooth_radius: int = 7  # of the result's local smoothing, in pixels; 0: none
+    smooth_edge: float = 0.05  # what differs by less in the content is no edge there
 
 
 @dataclass(frozen=True)

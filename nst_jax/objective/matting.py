@@ -1,4 +1,4 @@
-"""The photorealism term of Luan, Paris, Shechtman and Bala 2017, equation 4.
+"""The photorealism term of Luan et al. 2017, "Deep Photo Style Transfer".
 
 ``L_m = sum_c V_c^T M V_c`` with the picture's colour channels V_c and the matting
 Laplacian M of the content picture (see ``images.matting``).
