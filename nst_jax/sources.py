@@ -121,5 +121,6 @@ def _with_keys(style, file: str | None) -> StyleConfig:
     keys = dict(style) if isinstance(style, Mapping) else {}
     # An array has no name; any will do to read the other keys.
     keys["picture"] = "array" if file is None else file
-    (made,) = changed(Config(), styles=[keys]).styles or ()
-    return replace(made, picture=file)
+    styles = changed(Config(), styles=[keys]).styles
+    assert styles is not None
+    return replace(styles[0], picture=file)

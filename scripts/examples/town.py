@@ -127,7 +127,7 @@ def regions(size: int = 768) -> np.ndarray:
     """The mask of the picture, uint8: sky blue, town red, river green."""
     width, height = size, int(size * ASPECT)
     above = look(town_scene.build(), height, width, mirror=False)
-    mask = np.zeros((height, width, 3), np.uint8) + np.uint8([0, 0, 255])
+    mask = np.zeros((height, width, 3), np.uint8) + np.array([0, 0, 255], np.uint8)
     mask[above.index >= 0] = 255, 0, 0
     mask[on_water(above, directions(height, width)[1])] = 0, 255, 0
     return mask
