@@ -27,7 +27,7 @@ from nst_jax.run import run
 
 FOLDER = ROOT / "docs" / "controls"
 CONFIGS = ROOT / "configs"
-SIZE, ITERATIONS = 192, 150
+SIZE, ITERATIONS = 192, 100
 LARGEST_FILE = 100_000
 GAP, LINE, LETTERS = 6, 20, 13  # pixels
 
