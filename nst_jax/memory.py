@@ -132,7 +132,7 @@ def predict(work: Work, *, platform: str = "cpu") -> int:
     """Bytes at the peak of a run: of the process on a CPU, else of the device.
 
     The largest of three moments: the targets are made, a step is made, or the solver's
-    state is copied (as at the start, and for a checkpoint).
+    state is copied for a checkpoint.
     """
     height, width = work.content
     pixels = height * width
