@@ -135,6 +135,7 @@ def unit_mu(
     weights: Weights,
     params: Params,
     pictures: Iterable[Image],
+    *,
     counts: Sequence[float] | None = None,
 ) -> dict[str, jax.Array]:
     """What each filter's response is divided by: its mean, as stored or measured.

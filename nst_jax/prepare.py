@@ -160,7 +160,8 @@ def prepare(
     params = device_params(loaded.weights)
     if prepared.config.network.rescale:
         # One network for all scales, or their objectives would not be the same.
-        mu = unit_mu(prepared.network, loaded.weights, params, *measured(prepared))
+        seen, counts = measured(prepared)
+        mu = unit_mu(prepared.network, loaded.weights, params, seen, counts=counts)
         params = rescale(params, mu)
     return prepared._replace(params=params)
 

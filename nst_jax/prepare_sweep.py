@@ -329,7 +329,8 @@ def _with_params(
     for one in prepared:
         key = () if has_mu(network, loaded.weights) else _measured(one)
         if key not in mus:
-            mus[key] = unit_mu(network, loaded.weights, params, *measured(one))
+            seen, counts = measured(one)
+            mus[key] = unit_mu(network, loaded.weights, params, seen, counts=counts)
     if len(mus) == 1:
         rescaled = rescale(params, next(iter(mus.values())))
         return batch(network, None, lambda _: rescaled)

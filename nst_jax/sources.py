@@ -121,6 +121,7 @@ def _with_keys(style, file: str | None) -> StyleConfig:
     keys = dict(style) if isinstance(style, Mapping) else {}
     # An array has no name; any will do to read the other keys.
     keys["picture"] = "array" if file is None else file
-    styles = changed(Config(), styles=[keys]).styles
+    # Beside another one: a weight of 0 is no fault of this one alone.
+    styles = changed(Config(), styles=[keys, "other"]).styles
     assert styles is not None
     return replace(styles[0], picture=file)

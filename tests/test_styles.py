@@ -220,8 +220,8 @@ def test_styles_with_keys_from_python(pictures):
         StyleConfig(str(pictures.style)),
     )
     assert style_keys("a.png", None, ["a.png"]) == {"style": "a.png"}
-    one = style_keys({"picture": "a.png", "weight": 2}, None, ["a.png"])["styles"]
-    assert one == (StyleConfig("a.png", 2.0),)
+    one = style_keys({"picture": "a.png", "weight": 0}, None, ["a.png"])["styles"]
+    assert one == (StyleConfig("a.png", 0.0),)
     with pytest.raises(ValueError, match="style 1: picture is missing"):
         style_sources([{"weight": 1}])
     with pytest.raises(ValueError, match="unknown key wieght"):
