@@ -65,9 +65,7 @@ def work(widths=QUARTER, size=512, history=20, remat=(), **changes) -> Work:
         "vgg19", tuple((name, widths[block(name) - 1]) for name in names), remat=remat
     )
     content, style = (size * 3 // 4, size), (size * 49 // 64, size * 251 // 256)
-    asked = Work(
-        network, content, style, LAYERS, history, pictures=READ, rounded=True
-    )
+    asked = Work(network, content, style, LAYERS, history, pictures=READ, rounded=True)
     return asked._replace(**changes)
 
 
