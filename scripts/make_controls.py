@@ -94,6 +94,15 @@ STRIPS: dict[str, tuple[Shot, ...]] = {
         Shot(name, "recipes", (f"objective.preset={name}",))
         for name in ("gatys2016", "neural-style", "crowson", "spst", "novak")
     ),
+    "photorealism": (
+        Shot("weight: 0", "photorealism", ("photorealism.weight=0",)),
+        Shot(
+            "weight: 1000, not smoothed",
+            "photorealism",
+            ("photorealism.smooth_radius=0",),
+        ),
+        Shot("weight: 1000", "photorealism"),
+    ),
     "texture": (
         Shot("the tile", "texture"),
         Shot("2 x 2 of it", "texture", (), twice),
