@@ -92,7 +92,7 @@ STRIPS: dict[str, tuple[Shot, ...]] = {
     ),
     "recipes": tuple(
         Shot(name, "recipes", (f"objective.preset={name}",))
-        for name in ("gatys2016", "neural-style", "crowson", "spst", "novak")
+        for name in ("gatys2016", "crowson", "spst", "novak")
     ),
     "photorealism": (
         Shot("weight: 0", "photorealism", ("photorealism.weight=0",)),
