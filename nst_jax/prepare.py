@@ -12,7 +12,7 @@ from nst_jax.colours import AsItIs, Finish, finish_of, in_luminance
 from nst_jax.config import Config, ObjectiveConfig, changed
 from nst_jax.encoding import encoding_of
 from nst_jax.features.gray import Gray
-from nst_jax.features.layout import block, up_to_deepest
+from nst_jax.features.layout import up_to_deepest
 from nst_jax.features.rescale import rescale
 from nst_jax.features.vgg import Network, device_params, network_of
 from nst_jax.features.weights import Weights
@@ -31,7 +31,6 @@ from nst_jax.objective.statistics.names import make_statistic
 from nst_jax.objective.targets import Style
 from nst_jax.photorealism import Smoothed, smoothed
 from nst_jax.resolve import (
-    Layout,
     at_scale,
     iterations_of,
     resolve,
@@ -42,6 +41,7 @@ from nst_jax.resolve import (
 from nst_jax.sizes import (
     Shape,
     Sizer,
+    check_side,
     content_sides,
     sides_at,
     size_notes,
@@ -50,7 +50,7 @@ from nst_jax.sizes import (
 from nst_jax.solve.adam import Adam
 from nst_jax.solve.lbfgs import LBFGS
 from nst_jax.solve.state import Solver
-from nst_jax.styles import Sides, check_style_layers, weighted
+from nst_jax.styles import check_style_layers, weighted
 from nst_jax.types import Device, Image, Params
 
 
@@ -200,9 +200,9 @@ def resolve_with(
     # From the full size down: what the full size lacks is not a scale's fault.
     for size in reversed(dict.fromkeys(stage.size for stage in stages_of(config))):
         own, others = sides_at(config, content, styles, size)
-        _check_side("content", own, loaded.layout, config, size)
+        check_side("content", own, loaded.layout, config, size)
         for name, part, sides in zip(names, parts, others, strict=True):
-            _check_side(name, sides, loaded.layout, config, size, scale=part.scale)
+            check_side(name, sides, loaded.layout, config, size, scale=part.scale)
     return config
 
 
@@ -317,33 +317,6 @@ def prepare_with(
         encoding,
         tuple(dict.fromkeys([*notes, *lost])),
     )
-
-
-def _check_side(
-    name: str,
-    shape: Sides,
-    layout: Layout,
-    config: Config,
-    size: int,
-    *,
-    scale: float = 1.0,
-) -> None:
-    """Refuse a picture of which nothing would be left at the deepest layer."""
-    deepest = up_to_deepest(layout.name, wanted_layers(config))[-1]
-    # Reflection needs two positions to reflect.
-    positions = 2 if config.network.padding == "reflect" else 1
-    least = positions * 2 ** (block(deepest) - 1)
-    height, width = shape[:2]
-    if min(height, width) < least:
-        of_scales = size != config.size
-        raise ValueError(
-            f"the {name} picture is {width} x {height} at "
-            f"{f'scale {size} of scales' if of_scales else f'size {size}'}"
-            f"{f' and style scale {scale:g}' if scale != 1 else ''}; "
-            f"{deepest} needs at least {least} pixels on each side: choose "
-            f"{'a larger first scale' if of_scales else 'a larger size'}"
-            f"{' or style scale' if scale < 1 else ''}"
-        )
 
 
 def _start(config: Config, scale: Scale, picture: Picture | None) -> Image:

@@ -23,7 +23,7 @@ from nst_jax.regions import (
     style_guides_at,
     vanished,
 )
-from nst_jax.resolve import wanted_layers
+from nst_jax.resolve import Layout, wanted_layers
 from nst_jax.styles import Sides, style_sides
 from nst_jax.types import Image, Stencil
 
@@ -53,6 +53,45 @@ def content_sides(config: Config, content: Shape, size: int) -> Sides:
         max(1, round(height / step)) * step,
         max(1, round(width / step)) * step,
     )
+
+
+def check_side(
+    name: str,
+    shape: Sides,
+    layout: Layout,
+    config: Config,
+    size: int,
+    *,
+    scale: float = 1.0,
+) -> None:
+    """Refuse a picture of which nothing would be left at the deepest layer.
+
+    Args:
+        name: of the picture.
+        shape: its height and width at the size.
+        layout: of the network.
+        config: as loaded; its layers, padding and size count.
+        size: of the scale.
+        scale: of the style.
+
+    Raises:
+        ValueError: as it says.
+    """
+    deepest = up_to_deepest(layout.name, wanted_layers(config))[-1]
+    # Reflection needs two positions to reflect.
+    positions = 2 if config.network.padding == "reflect" else 1
+    least = positions * 2 ** (block(deepest) - 1)
+    height, width = shape[:2]
+    if min(height, width) < least:
+        of_scales = size != config.size
+        raise ValueError(
+            f"the {name} picture is {width} x {height} at "
+            f"{f'scale {size} of scales' if of_scales else f'size {size}'}"
+            f"{f' and style scale {scale:g}' if scale != 1 else ''}; "
+            f"{deepest} needs at least {least} pixels on each side: choose "
+            f"{'a larger first scale' if of_scales else 'a larger size'}"
+            f"{' or style scale' if scale < 1 else ''}"
+        )
 
 
 class Sizer:
