@@ -11,6 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Programs of tests run for milliseconds and compile for seconds: the compiler may be
+# lazy, here and in the processes that tests start. Set before JAX is imported.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
+).strip()
+
 HEIGHT, WIDTH = 40, 48
 # One size and one set of layers for all runs: what is compiled once serves them all.
 SMALL = (

@@ -79,6 +79,7 @@ def test_quick_solver_part_writes_a_record_and_its_page(tmp_path, capsys):
     assert page in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_quick_controls_are_measured(tmp_path):
     benchmark.main(["--quick", "--only", "controls", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*-quick.json")

@@ -275,6 +275,7 @@ def swept(pictures, tiny_weights, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lane", range(5))
 def test_a_lane_is_the_run_of_its_config(swept, lane, workdir):
     place = swept / "lanes" / f"{lane:04d}"

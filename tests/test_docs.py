@@ -45,7 +45,7 @@ def test_the_config_shown_is_one():
 
 def test_each_control_has_its_lines_a_picture_and_a_config():
     sections = CONTROLS.split("\n## ")[1:-1]
-    assert len(sections) == 10
+    assert len(sections) == 11
     for section in sections:
         (shown,) = blocks("yaml", section)
         from_tree(parse_yaml(shown, where="docs/controls.md"))

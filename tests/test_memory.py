@@ -90,6 +90,7 @@ def run_and_measure(tmp_path, size: int, *overrides: str) -> int:
     return manifest["peak_memory_bytes"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no peak in the manifest")
 def test_the_formula_still_holds_for_a_run(tmp_path):
     peak = run_and_measure(tmp_path, 128, "network.weights=vgg19-tiny")

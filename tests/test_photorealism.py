@@ -157,6 +157,7 @@ def test_smoothing_takes_what_is_no_edge_of_the_content(made):
 # --- with other controls ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_works_with_scales_and_luminance(made):
     result = made(**ON, more={"scales": [24, 48], "colours": {"preserve": "luminance"}})
     sizes = [entry["size"] for entry in result.manifest["scales"]]
@@ -234,6 +235,7 @@ def test_the_second_stage_can_be_longer_than_it_was(stylize_cli, workdir):
     assert "photorealism.weight was 10.0 and is now 11.0" in ran.err
 
 
+@pytest.mark.slow
 def test_a_sweep_over_the_weight_is_one_program(
     run_cli, pictures, tiny_weights, workdir
 ):

@@ -180,7 +180,7 @@ check_lone_runs(batch, devices=jax.devices())
 
 
 def test_on_eight_devices_each_lane_is_the_lone_run(pictures, tiny_weights):
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     files = map(str, (pictures.content, pictures.style, tiny_weights))
     done = subprocess.run(
         [sys.executable, "-c", EIGHT_DEVICES, *files],

@@ -170,6 +170,7 @@ def test_every_law_fails_on_its_broken_variant(experiment, broken, tmp_path):
         assert not verdict.held, verdict.text
 
 
+@pytest.mark.slow
 def test_a_law_fails_on_its_broken_variant(tmp_path):
     ((verdict, _),) = broken_verdicts(EXPERIMENTS["seeds"], SEED, tmp_path)
     assert not verdict.held, verdict.text

@@ -132,6 +132,7 @@ def test_with_controls_it_is_the_same_end_too(
     assert "snapshots/iteration_0005.png" in files_in(out)
 
 
+@pytest.mark.slow
 def test_with_all_kinds_of_style_it_is_the_same_end_too(
     stylize_cli, run_cli, stopped, workdir, pictures
 ):

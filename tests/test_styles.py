@@ -147,7 +147,7 @@ def test_a_blend_is_between_its_styles(pictures, tiny_weights, blocks):
         )
         for weights in ((1, 0), (1, 1), (0, 1))
     ]
-    assert found[0] > 2 * found[1] > 4 * found[2]
+    assert found[0] > 2 * found[1] > 3 * found[2]
 
 
 def test_one_style_twice_is_that_style(pictures, tiny_weights):
@@ -305,6 +305,7 @@ def test_an_input_is_not_overwritten(two, run_cli):
     assert "blocks.png" in ran.err
 
 
+@pytest.mark.slow
 def test_two_styles_in_a_sweep_are_the_runs_by_themselves(
     two, pictures, workdir, run_cli
 ):
@@ -324,6 +325,7 @@ def test_two_styles_in_a_sweep_are_the_runs_by_themselves(
     np.testing.assert_allclose(ours, theirs, atol=3)
 
 
+@pytest.mark.slow
 def test_statistics_of_a_sweep_compile_apart(
     stylize_cli, run_cli, pictures, tiny_weights
 ):

@@ -89,6 +89,7 @@ def test_a_texture_does_not_depend_on_alpha_or_content_layers(texture_cli, workd
     assert results[0].std() > 10
 
 
+@pytest.mark.slow
 def test_a_content_can_be_made_tileable_too(stylize_cli, workdir):
     ran = stylize_cli("--out", "out", "tileable=true", "start=content")
     assert ran.code == 0, ran.err
@@ -108,6 +109,7 @@ def test_the_command_takes_style_and_size(run_cli, pictures, tiny_weights, workd
         assert "--size" in ran.err or "texture must be" in ran.err
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_textures(run_cli, pictures, tiny_weights, workdir):
     ran = run_cli(
         "sweep", "--style", pictures.style, "--weights", tiny_weights, "--out", "out",

@@ -248,6 +248,7 @@ def test_bfloat16_is_close_and_handed_out_as_float32():
     assert 1e-5 < gradient < 6e-2
 
 
+@pytest.mark.slow
 def test_bfloat16_arrays_of_other_devices(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     response, gradient = bfloat16_errors()

@@ -55,8 +55,8 @@ def test_sixteen_bits_round_to_the_nearest_level(tmp_path, ending, with_alpha):
 @pytest.mark.parametrize("text", ["", "a", "ab"])
 def test_bytes_of_sixteen_bits_are_deterministic(tmp_path, ending, text):
     made = set()
+    encoding = Encoding(16, srgb_profile())  # which holds the time it was made at
     for _ in range(5):
-        encoding = Encoding(16, srgb_profile())
         save(tmp_path / f"a{ending}", noise(), settings=text, encoding=encoding)
         made.add((tmp_path / f"a{ending}").read_bytes())
         load(tmp_path / f"a{ending}")  # leaves something in the memory

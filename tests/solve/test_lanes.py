@@ -203,7 +203,7 @@ assert not [word for word in exchanges if word in text]
 
 def test_lanes_spread_over_eight_devices():
     root = Path(__file__).resolve().parents[2]
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", EIGHT_DEVICES],
         cwd=root,
