@@ -136,7 +136,7 @@ def test_each_lane_is_the_lone_run_of_its_config(base):
     check_lone_runs(batch)
 
 
-@pytest.mark.parametrize("rescale", [True, False])
+@pytest.mark.parametrize("rescale", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_lanes_of_several_pictures_are_the_lone_runs(base, pictures, rescale):
     one, two = str(pictures.content), str(pictures.style)
     base = changed(base, network={"rescale": rescale})

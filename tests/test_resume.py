@@ -550,7 +550,10 @@ def killed_and_resumed(arguments, run_cli, workdir, number, chance, times) -> No
 
 
 @posix_only
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_a_process_that_is_killed_goes_on(run_cli, workdir, arguments, number):
     chance = random.Random(int(number))
     arguments = [x for x in arguments if x != "output.every=5"]
