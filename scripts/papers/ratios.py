@@ -117,7 +117,12 @@ EXPERIMENTS = (
         "From noise, alpha/beta from 1e-4 to 1e-1: from texture to photograph.",
         ratios,
         (
-            Law(laws.rises, {"column": "ssim", "factor": 1.0}, SWAPPED),
+            Law(
+                laws.rises,
+                {"column": "ssim", "factor": 1.0},
+                SWAPPED,
+                {"factor": 0.9},
+            ),
             Law(laws.rises, {"column": "gram", "factor": 1.0}, ORDER),
         ),
     ),
