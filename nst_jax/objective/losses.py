@@ -22,7 +22,7 @@ def content_loss(response: FeatureMap, target: FeatureMap) -> Scalar:
     Raises:
         ValueError: if the shapes differ.
     """
-    _same_shape("content_loss", response, target)
+    check_same_shape("content_loss", response, target)
     return jnp.mean((response - target) ** 2)
 
 
@@ -58,7 +58,7 @@ def style_loss(gram: Gram, target: Gram) -> Scalar:
     Raises:
         ValueError: if the shapes differ.
     """
-    _same_shape("style_loss", gram, target)
+    check_same_shape("style_loss", gram, target)
     return jnp.mean((gram - target) ** 2)
 
 
@@ -79,7 +79,11 @@ def total_variation(picture: Image, *, circular: bool = False) -> Scalar:
     return vertical + horizontal
 
 
-def _same_shape(name: str, a, b) -> None:
-    # Broadcasting would give a number, and a wrong one.
+def check_same_shape(name: str, a: jax.Array, b: jax.Array) -> None:
+    """Refuse different shapes: broadcasting would give a number, and a wrong one.
+
+    Raises:
+        ValueError: as it says.
+    """
     if a.shape != b.shape:
         raise ValueError(f"{name}: shapes differ: {a.shape} and {b.shape}")

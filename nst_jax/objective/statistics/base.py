@@ -5,6 +5,7 @@ that of the style. It is hashable by value and holds no arrays, so that a compil
 program is found again; what it describes is traced.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from nst_jax.types import FeatureMap, Features, Guide, Scalar
 
 
-class Statistic:
+class Statistic(ABC):
     """To be subclassed as a frozen dataclass: ``describe`` and ``distance`` at least.
 
     ``target`` and ``views`` have defaults that most statistics keep.
@@ -27,6 +28,7 @@ class Statistic:
         """What ``describe`` is given at each style layer: the layer's own response."""
         return responses
 
+    @abstractmethod
     def describe(self, response: FeatureMap, guide: Guide | None = None) -> Any:
         """The description, a pytree of arrays, of a response ``(h, w, c)``.
 
@@ -36,15 +38,14 @@ class Statistic:
                 ``sum_i T_i^2 F_i F_i^T / sum_i T_i^2`` (Gatys et al. 2017, with their
                 code's T divided by the root of its mean square). None: all count alike.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def distance(self, description: Any, target: Any) -> Scalar:
         """How far a description is from what ``target`` gave: 0 if it is the style's.
 
         Raises:
             ValueError: if their shapes do not fit.
         """
-        raise NotImplementedError
 
     def target(
         self, descriptions: Sequence[Any], weights: Sequence[float], like: Any
@@ -87,13 +88,3 @@ def normalised(guide: Guide) -> Guide:
     """The guide with a mean square of 1; zeros stay zeros."""
     square = jnp.mean(guide**2)
     return guide * jax.lax.rsqrt(jnp.where(square > 0, square, 1))
-
-
-def check_same(name: str, a: jax.Array, b: jax.Array) -> None:
-    """Refuse different shapes: broadcasting would give a number, and a wrong one.
-
-    Raises:
-        ValueError: as it says.
-    """
-    if a.shape != b.shape:
-        raise ValueError(f"{name}: shapes differ: {a.shape} and {b.shape}")

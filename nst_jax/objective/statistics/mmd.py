@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.objective.statistics.base import Statistic, check_same, normalised
+from nst_jax.objective.losses import check_same_shape
+from nst_jax.objective.statistics.base import Statistic, normalised
 from nst_jax.objective.statistics.moments import MeanStd, Moments, Wasserstein
 from nst_jax.types import FeatureMap, Guide, Scalar
 
@@ -27,7 +28,7 @@ class LinearMMD(Statistic):
 
     def distance(self, description: jax.Array, target: jax.Array) -> Scalar:
         """``MMD^2 / N``."""
-        check_same("means", description, target)
+        check_same_shape("means", description, target)
         return jnp.mean((description - target) ** 2)
 
 
@@ -49,7 +50,7 @@ class PolynomialMMD(Statistic):
 
     def distance(self, description: Moments, target: Moments) -> Scalar:
         """``MMD^2 / N^2``."""
-        check_same("means", description.mean, target.mean)
+        check_same_shape("means", description.mean, target.mean)
         channels = target.mean.size
         offset = channels if self.offset is None else self.offset
         means = jnp.mean((description.mean - target.mean) ** 2)
@@ -112,7 +113,7 @@ class GaussianMMD(Statistic):
     def distance(self, description: Positions, target: Embedding) -> Scalar:
         """``MMD^2``, from 0 to 2."""
         ours = _embedded(self, *description, target.gamma)
-        check_same("mean features", ours, target.mean)
+        check_same_shape("mean features", ours, target.mean)
         return jnp.sum((ours - target.mean) ** 2)
 
 

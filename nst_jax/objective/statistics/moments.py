@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax.objective.losses import gram_matrix
-from nst_jax.objective.statistics.base import Statistic, blend, check_same, spread
+from nst_jax.objective.losses import check_same_shape, gram_matrix, style_loss
+from nst_jax.objective.statistics.base import Statistic, blend, spread
 from nst_jax.types import FeatureMap, Features, Gram, Guide, Scalar
 
 # Added to variances, relative to the style's: the root's slope at 0 is infinite.
@@ -44,8 +44,7 @@ class ShiftedGram(Statistic):
 
     def distance(self, description: Gram, target: Gram) -> Scalar:
         """Mean squared difference of the entries."""
-        check_same("Gram matrices", description, target)
-        return jnp.mean((description - target) ** 2)
+        return style_loss(description, target)
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class GramChain(Statistic):
 
     def distance(self, description: jax.Array, target: jax.Array) -> Scalar:
         """Mean squared difference of the entries."""
-        check_same("Gram matrices", description, target)
-        return jnp.mean((description - target) ** 2)
+        return style_loss(description, target)
 
 
 def _pooled(response: FeatureMap, like: FeatureMap) -> FeatureMap:
@@ -119,7 +117,7 @@ class MeanStd(Statistic):
 
     def distance(self, description: Moments, target: Moments) -> Scalar:
         """Mean over the channels of both squared differences."""
-        check_same("means", description.mean, target.mean)
+        check_same_shape("means", description.mean, target.mean)
         least = EPSILON * jnp.mean(_variance(target, 0.0)) + 1e-12
         ours, theirs = (jnp.sqrt(_variance(m, least)) for m in (description, target))
         means = jnp.mean((description.mean - target.mean) ** 2)
@@ -175,7 +173,7 @@ class Wasserstein(Statistic):
 
     def distance(self, description: Moments, target: Gaussian) -> Scalar:
         """Per channel; at least 0 but for rounding."""
-        check_same("means", description.mean, target.mean)
+        check_same_shape("means", description.mean, target.mean)
         channels = target.mean.size
         covariance = _covariance(description, target.least)
         product = _product(_product(target.root, covariance), target.root)

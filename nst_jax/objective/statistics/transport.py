@@ -6,6 +6,7 @@ positions, whatever the number of directions: where there are many positions eac
 direction looks at positions of its own, and together they look at all.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.objective.statistics.base import Statistic, check_same
+from nst_jax.objective.losses import check_same_shape
+from nst_jax.objective.statistics.base import Statistic
 from nst_jax.types import FeatureMap, Guide, Scalar
 
 
@@ -31,9 +33,9 @@ class Sorted(Statistic):
     least: int = 1024
     seed: int = 0
 
+    @abstractmethod
     def directions(self, channels: int) -> np.ndarray:
         """Unit vectors ``(d, channels)``."""
-        raise NotImplementedError
 
     def describe(self, response: FeatureMap, guide: Guide | None = None) -> jax.Array:
         """Sorted projections ``(d, n)``, smallest first.
@@ -69,7 +71,7 @@ class Sorted(Statistic):
 
     def distance(self, description: jax.Array, target: jax.Array) -> Scalar:
         """Mean squared difference of the sorted values."""
-        check_same("sorted values", description, target)
+        check_same_shape("sorted values", description, target)
         return jnp.mean((description - target) ** 2)
 
 
