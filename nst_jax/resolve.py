@@ -70,6 +70,29 @@ def wanted_layers(config: Config) -> frozenset[str]:
     return frozenset(content) | frozenset(style)
 
 
+def optimised_layers(config: Config) -> frozenset[str]:
+    """Layers that count in the objective: no weight of theirs is 0."""
+    preset, given = find_preset(config.objective.preset), config.objective
+    sides = (
+        (given.alpha, preset.alpha, given.content_layers, preset.content_layers),
+        (given.beta, preset.beta, given.style_layers, preset.style_layers),
+    )
+    return frozenset().union(
+        *(
+            _counting(_first(factor, own), _first(layers, of_preset))
+            for factor, own, layers, of_preset in sides
+        )
+    )
+
+
+def _counting(factor: float, layers: Layers) -> set[str]:
+    if factor <= 0:
+        return set()
+    if isinstance(layers, dict):
+        return {layer for layer, weight in layers.items() if weight > 0}
+    return set(layers)
+
+
 def with_layers_there(config: Config, there: Collection[str]) -> tuple[Config, str]:
     """The config of a preset that wants all style layers, with those of a network.
 
@@ -103,7 +126,8 @@ def check_objective(config: Config) -> None:
     Raises:
         ValueError: as it says.
     """
-    preset, given = find_preset(config.objective.preset), config.objective
+    find_preset(config.objective.preset)
+    given = config.objective
     if given.style_loss is not None:
         check_style_loss(given.style_loss)
     if given.layer_weights and isinstance(given.style_layers, dict):
@@ -116,18 +140,7 @@ def check_objective(config: Config) -> None:
     there = with_layers_there(config, layer_names(layout))[0]
     up_to_deepest(layout, wanted_layers(there))
 
-    def counts(factor: float, layers) -> bool:
-        return factor > 0 and any(
-            layers.values() if isinstance(layers, dict) else layers
-        )
-
-    if not counts(
-        _first(given.alpha, preset.alpha),
-        _first(given.content_layers, preset.content_layers),
-    ) and not counts(
-        _first(given.beta, preset.beta),
-        _first(given.style_layers, preset.style_layers),
-    ):
+    if not optimised_layers(config):
         raise ValueError(
             "nothing would be matched: alpha or all weights of content layers are 0, "
             "and so are beta or those of style layers; give one of them a weight"

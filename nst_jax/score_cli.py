@@ -9,28 +9,26 @@ from typing import NamedTuple
 
 ABOUT = "judge results: how much of the style, how much of the content, how much noise"
 NOTES = """\
-gram, wasserstein and cosine look through a network, rescaled on the two pictures, at
-layers that runs with default settings do not optimise (but conv4_2 and conv5_1, for the
-content); random_filters looks through filters that no run has seen. Means over layers
-stand first. The style picture is resized to the result's area, as in a run.
-
-A run's own losses flatter it, and so do these scores where it optimised the layers they
-look at. Compare results of the same size and of the same pictures.
+gram, wasserstein and cosine look through the judge, a network rescaled on the two
+pictures: the first that is here of vgg19-caffe, vgg19-8bit and vgg19, else vgg19-tiny.
+A run's own losses flatter it, so the layers that any of the results' runs optimised are
+left out: a result in its run folder has its config read, a picture by itself counts as
+made with the default layers. random_filters looks through filters that no run has seen.
+Means over layers stand first. The style picture is resized to the result's area, as in
+a run. Compare results of the same size and of the same pictures, by the same judge.
 
 example:
   nst-jax score town.jpg night.jpg runs/0001/result.png runs/0002/result.png
 """
-# Where the default recipe does not look, and every network of these layouts has them.
-STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3")
-CONTENT_LAYERS = ("conv4_2", "conv5_1")
 LEAST = 0.02  # by how much the sides' ratios of content and result may differ
 
 
 class Scored(NamedTuple):
-    """A result: its file, its width and height, its scores by name."""
+    """A result: its file, width and height, judge, and scores by name."""
 
     file: str
     size: tuple[int, int]
+    judge: str
     scores: dict[str, float]
 
 
@@ -43,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="WEIGHTS",
         default="auto",
-        help="network to look through: auto, a name, a file, or random",
+        help="the judge: auto (see below), a name, a file, or random",
     )
     parser.add_argument("--csv", metavar="FILE", help="write the numbers to it, too")
     parser.add_argument("--overwrite", action="store_true", help="replace --csv FILE")
@@ -68,12 +66,12 @@ def run(options) -> None:
 
 
 def to_csv(scored: Sequence[Scored]) -> str:
-    """A row per result: file, width, height, scores."""
+    """A row per result: file, width, height, judge, scores."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["result", "width", "height", *scored[0].scores])
+    writer.writerow(["result", "width", "height", "judge", *scored[0].scores])
     for one in scored:
-        writer.writerow([one.file, *one.size, *one.scores.values()])
+        writer.writerow([one.file, *one.size, one.judge, *one.scores.values()])
     return text.getvalue()
 
 
@@ -84,22 +82,32 @@ def _score(content, style, results: Sequence[str], weights: str) -> list[Scored]
     """The scores of each result."""
     from nst_jax.host import use_compile_cache
     from nst_jax.images.io import load
+    from nst_jax.judge import configs_of, judge_text, open_judge, optimised_by
 
     photo, painting = load(content).pixels, load(style).pixels
     pictures = {file: load(file).pixels for file in results}
     for file, picture in pictures.items():
         _check_shape(file, picture, photo)
+    runs = configs_of(pictures)
+    if alone := [file for file, config in runs.items() if config is None]:
+        print(f"{_some(alone)}: no run folder; taken as made with the default layers")
     with use_compile_cache(True):
-        loaded = _network(weights)
-        print(f"network: {loaded.weights.name}")
-        pairs = {
-            size: _resized(photo, painting, size)
-            for size in dict.fromkeys(map(_size, pictures.values()))
-        }
+        judge = open_judge(weights, optimised_by(runs))
+        print(*judge_text(judge), sep="\n")
+        sizes = dict.fromkeys(map(_size, pictures.values()))
+        pairs = {size: _resized(photo, painting, size) for size in sizes}
+        seen = {size: judge.seen_by(pair) for size, pair in pairs.items()}
         return [
-            Scored(file, _size(picture), _card(loaded, *pairs[_size(picture)], picture))
+            Scored(
+                file, size, judge.name, _card(judge, seen[size], *pairs[size], picture)
+            )
             for file, picture in pictures.items()
+            for size in (_size(picture),)
         ]
+
+
+def _some(files: Sequence[str]) -> str:
+    return ", ".join(files) if len(files) <= 3 else f"{len(files)} results"
 
 
 def _check_shape(file: str, picture, content) -> None:
@@ -112,39 +120,18 @@ def _check_shape(file: str, picture, content) -> None:
         )
 
 
-def _network(weights: str):
-    """The network, down to the deepest layer that is looked at."""
-    from nst_jax.config import Config, NetworkConfig, ObjectiveConfig
-    from nst_jax.loading import load_network
-
-    objective = ObjectiveConfig(
-        content_layers=tuple(CONTENT_LAYERS), style_layers=tuple(STYLE_LAYERS)
-    )
-    return load_network(
-        Config(network=NetworkConfig(weights=weights), objective=objective)
-    )
-
-
-def _card(loaded, content, style, picture) -> dict[str, float]:
+def _card(judge, params, content, style, picture) -> dict[str, float]:
     """All scores against the two pictures at the size of the result."""
-    import jax.numpy as jnp
-
-    from nst_jax.features.rescale import rescale
-    from nst_jax.features.vgg import device_params, network_of
-    from nst_jax.loading import unit_mu
     from nst_jax.scores.card import score_card
 
-    network, params = network_of(loaded.weights), device_params(loaded.weights)
-    pair = jnp.asarray(content), jnp.asarray(style)
-    params = rescale(params, unit_mu(network, loaded.weights, params, pair))
     return score_card(
-        network,
+        judge.extract,
         params,
         result=picture,
         content=content,
         style=style,
-        style_layers=STYLE_LAYERS,
-        content_layers=CONTENT_LAYERS,
+        style_layers=judge.layers,
+        content_layers=judge.content_layers,
     )
 
 

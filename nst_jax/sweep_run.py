@@ -12,7 +12,9 @@ import jax
 import numpy as np
 
 from nst_jax.config import Config
+from nst_jax.features.rescale import TapParams
 from nst_jax.host import use_compile_cache
+from nst_jax.judge import Judge, judge_text
 from nst_jax.outputs import sweep_folder
 from nst_jax.outputs.files import FolderLock
 from nst_jax.outputs.lanes import LaneResult, trouble
@@ -32,7 +34,7 @@ from nst_jax.sweep_plan import (
     with_batches,
 )
 from nst_jax.sweep_result import SweepResult, outcomes_text
-from nst_jax.sweep_scores import held_out_layers, score
+from nst_jax.sweep_scores import judge_of, score, seen_by
 from nst_jax.sweep_spec.spec import Sweep
 from nst_jax.sweep_store import (
     Store,
@@ -45,6 +47,9 @@ from nst_jax.sweep_store import (
 from nst_jax.team import Team, begin, local_devices, say_end, wait_for
 from nst_jax.types import Device
 
+NO_JUDGE = (
+    "no held_out score: the network that judged the first lanes is not here any more"
+)
 SHOW_SECONDS = 0.1  # between two steps of the progress that are shown
 
 
@@ -102,12 +107,16 @@ def run_sweep(
             hashes = input_hashes(sweep, plan.shapes)
             store = Store(plan, hashes, sweep_yaml(base, sweep))
             done = _earlier(store, wanted, reporter) if resume and wanted else {}
+            earlier = sweep_folder.read_manifest(wanted) if done and wanted else None
+            judge = judge_of(plan.shapes, earlier=(earlier or {}).get("judge"))
             plan = with_batches(plan, devices=devices, team=team, done=done)
             for line in plan_text(plan, devices=devices, team=team):
                 reporter.say(line)
+            for line in judge_text(judge) if judge else [NO_JUDGE]:
+                reporter.say(line)
             check_length(plan, yes=yes)
             stop.check()
-            work = _Work(plan, store, reporter, stop, began, devices, team, done)
+            work = _Work(plan, store, judge, reporter, stop, began, devices, team, done)
             work.keep_records = keep_records
             token = 0
             if write:
@@ -148,6 +157,7 @@ class _Work:
 
     plan: SweepPlan
     store: Store
+    judge: Judge | None
     reporter: Quiet
     stop: Stop
     began: float
@@ -213,8 +223,10 @@ class _Work:
         self.steps = steps + len(batch.lanes) * sum(
             n + 1 for n in planned.shape.iterations
         )
+        seen = seen_by(self.judge, batch.prepared) if self.judge else None
         for number, picture in sorted(pictures.items()):
-            self._lane_done(batch, number, records[number], picture, seconds)
+            params = seen[number] if seen else None
+            self._lane_done(batch, number, records[number], picture, seconds, params)
         self.batches.append(batch_entry(planned, batch.lanes, records))
 
     def _show(self, record: Record) -> None:
@@ -234,16 +246,22 @@ class _Work:
             )
 
     def _lane_done(
-        self, batch: Batch, number: int, records: list[Record], picture, seconds: float
+        self,
+        batch: Batch,
+        number: int,
+        records: list[Record],
+        picture,
+        seconds: float,
+        params: TapParams | None,
     ) -> None:
         lane, prepared = batch.lanes[number], batch.prepared[number]
         picture = np.clip(picture, 0, 1).astype(np.float32)
         scores = {}
         code = records[-1].outcome.code if records[-1].outcome else None
         if np.isfinite(picture).all() and code not in NOT_DONE:
-            layers = held_out_layers(self.plan.shapes)
-            style = prepared.styles[0].picture
-            scores = score(batch.extract, prepared.params, picture, style, layers)
+            style, judge = prepared.styles[0].picture, self.judge
+            extract, layers = (judge.extract, judge.layers) if judge else (None, ())
+            scores = score(extract, params, picture, style, layers)
             # Scores are of what the solver made of the style that it saw.
             picture = np.clip(prepared.finish(picture), 0, 1).astype(np.float32)
         found = lane_result(
@@ -347,6 +365,7 @@ class _Work:
             self._lanes(),
             outcome,
             hashes=self.store.hashes,
+            judge=self.judge.entry() if self.judge else None,
             batches=self.batches,
             devices=self.devices,
             processes=self.team.processes,

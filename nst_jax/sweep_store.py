@@ -78,6 +78,7 @@ def manifest_of(
     outcome: Outcome | None,
     *,
     hashes: Mapping[str, str | None],
+    judge: Mapping[str, Any] | None,
     batches: Sequence[Mapping[str, Any]],
     devices: Sequence[Device],
     processes: int,
@@ -90,6 +91,7 @@ def manifest_of(
         lanes: those that are known.
         outcome: None before the end.
         hashes: of the inputs.
+        judge: the network that judges the lanes, and at which layers.
         batches: entries of those that this process ran.
         devices: of this process.
         processes: how many share the lanes.
@@ -106,6 +108,7 @@ def manifest_of(
             name: {"sha256": w.sha256, "source": w.source, "licence": w.licence}
             for name, w in weights.items()
         },
+        "judge": judge,
         "inputs": dict(hashes),
         "axes": {axis.name: list(axis.labels) for axis in sweep.axes},
         "combine": sweep.combine,
@@ -138,11 +141,13 @@ def batch_entry(
 
 def facts_of(manifest: dict[str, Any]) -> dict[str, str]:
     """What the report tells besides the lanes."""
-    versions = manifest["versions"]
+    versions, judge = manifest["versions"], manifest["judge"]
+    judged = f"{judge['network']}, at {', '.join(judge['layers'])}" if judge else ""
     return {
         "outcome": manifest["outcome"]["text"],
         "device": manifest["device"],
         "weights": ", ".join(manifest["weights"]),
+        **({"judge of held_out": judged} if judge else {}),
         "seconds": str(manifest["seconds"]),
         "evaluations": str(manifest["evaluations"]),
         "versions": ", ".join(f"{name} {versions[name]}" for name in versions),

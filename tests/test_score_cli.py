@@ -1,6 +1,7 @@
 """``nst-jax score``: its table, its file, and what it refuses."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -63,12 +64,41 @@ def test_table_and_file(score, tmp_path):
     same, styled = csv.DictReader(target.read_text().splitlines())
     assert (same["width"], same["height"]) == ("96", "72")
     assert float(same["ssim"]) > 0.99 > 0.5 > float(styled["ssim"])
-    assert float(same["cosine/conv4_2"]) > 0.999
+    assert float(same["cosine/conv4_3"]) > 0.999
+    assert "gram/conv5_1" not in same
+    assert "same.png, " in ran.out
+    assert "no run folder; taken as made with the default layers" in ran.out
     for name in ("gram", "wasserstein", "random_filters", "colours"):
         assert float(styled[name]) < 0.2 * float(same[name]), name
     assert 0.9 < float(styled["noise"]) < 1.1
     assert "already" in refused(score("--csv", target))
     assert score("--csv", target, "--overwrite").code == 0
+
+
+def test_layers_that_a_run_optimised_are_left_out(score, files, tmp_path):
+    folder = tmp_path / "night"
+    folder.mkdir()
+    shutil.copy(files["styled"], folder / "result.png")
+    (folder / "config.yaml").write_text(
+        "objective: {alpha: 1, content_layers: [conv4_3], style_layers: {conv1_2: 1}}\n"
+    )
+    target = tmp_path / "scores.csv"
+    ran = score("--csv", target, results=[folder / "result.png"])
+    assert "no run folder" not in ran.out
+    assert "left out, as optimised: conv1_2, conv4_3\n" in ran.out
+    style = "conv1_1, conv2_2, conv3_3, conv4_2, conv5_1"
+    assert f"at {style} (content: conv4_2, conv5_1)" in ran.out
+    (row,) = csv.DictReader(target.read_text().splitlines())
+    assert next(n for n in row if n.startswith("gram/")) == "gram/conv1_1"
+    # Of a run that looked everywhere no network can tell.
+    (folder / "config.yaml").write_text("objective: {preset: novak}\n")
+    ran = score("--csv", target, "--overwrite", results=[folder / "result.png"])
+    assert "at no layer: all that it has were optimised" in ran.out
+    (row,) = csv.DictReader(target.read_text().splitlines())
+    assert not [name for name in row if name.startswith(("gram", "cosine", "wass"))]
+    assert float(row["random_filters"]) < 0.1
+    (folder / "config.yaml").write_text("objective: {presets: novak}\n")
+    assert "config.yaml: unknown key" in refused(score(results=[folder / "result.png"]))
 
 
 def test_what_does_not_fit_is_refused_in_one_line(score, files, tmp_path):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,11 +15,12 @@ from PIL import Image
 import nst_jax
 from nst_jax.config import Config, changed, load
 from nst_jax.images.io import load as load_picture
+from nst_jax.judge import configs_of, open_judge, optimised_by
 from nst_jax.outputs.progress import Quiet
 from nst_jax.run import run
 from nst_jax.signals import Stop
 from nst_jax.sweep_run import run_sweep
-from nst_jax.sweep_scores import held_out_layers, score
+from nst_jax.sweep_scores import judge_of, score
 from nst_jax.sweep_spec.command_line import read
 from nst_jax.sweep_spec.spec import parse
 
@@ -148,25 +150,48 @@ def test_all_lanes_are_scored_where_none_was_optimised(swept):
     assert len(set(scores)) == 4
 
 
-def test_held_out_layers_are_those_that_no_lane_looks_at():
-    def group(*looked_at, layers):
-        weights = SimpleNamespace(params=dict.fromkeys(layers))
-        shapes = [SimpleNamespace(layers=frozenset(looked_at))]
-        return SimpleNamespace(loaded=SimpleNamespace(weights=weights), shapes=shapes)
+def test_the_judge_looks_where_no_lane_does(monkeypatch):
+    def group(*looked_at):
+        return SimpleNamespace(shapes=[SimpleNamespace(layers=frozenset(looked_at))])
 
-    layers = (
-        "conv1_1",
-        "conv1_2",
-        "conv2_1",
-        "conv2_2",
-        "conv3_1",
-        "conv3_2",
-        "conv3_3",
+    monkeypatch.delenv("NST_JAX_WEIGHTS_DIR", raising=False)
+    groups = [group("conv1_1", "conv5_1"), group("conv2_2", "conv1_2")]
+    judge = judge_of(groups)  # pyright: ignore
+    assert judge is not None
+    assert judge.layers == ("conv2_1", "conv3_3", "conv4_3")
+    assert judge.optimised == ("conv1_1", "conv1_2", "conv2_2", "conv5_1")
+    # A sweep that goes on keeps its judge, or has none.
+    same = judge_of(groups, earlier=judge.entry())  # pyright: ignore
+    assert same is not None
+    assert same.entry() == judge.entry()
+    gone = {**judge.entry(), "network": "vgg19-caffe"}
+    assert judge_of(groups, earlier=gone) is None  # pyright: ignore
+
+
+def test_the_sweep_says_who_judges(swept):
+    result, said = swept
+    layers = ["conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_1"]
+    assert result.manifest["judge"]["network"] == "vgg19-tiny"
+    assert result.manifest["judge"]["layers"] == layers
+    where = f"judge: vgg19-tiny, at {', '.join(layers)} (content: conv4_3, conv5_1)"
+    assert where in said.lines
+    assert "left out, as optimised: conv1_1, conv2_1, conv3_1" in said.lines
+    assert any("large forms badly" in line for line in said.lines)
+    assert "judge of held_out" in (result.folder / "report.html").read_text()
+
+
+def test_the_scores_of_lanes_are_those_of_their_pictures(swept, pictures):
+    result, _ = swept
+    files = [result.folder / lane.file for lane in result.lanes]
+    judge = open_judge("vgg19-tiny", optimised_by(configs_of(map(str, files))))
+    content, style = (
+        load_picture(p).pixels for p in (pictures.content, pictures.style)
     )
-    groups = [group("conv1_1", layers=layers), group("conv2_2", layers=layers)]
-    assert held_out_layers(groups) == ("conv1_2", "conv3_3")  # pyright: ignore
-    groups[1] = group("conv2_2", layers=layers[:4])
-    assert held_out_layers(groups) == ("conv1_2",)  # pyright: ignore
+    params = judge.seen_by([content, style])
+    for file, row in zip(files, result.table, strict=True):
+        picture = load_picture(file).pixels
+        own = score(judge.extract, params, picture, jnp.asarray(style), judge.layers)
+        assert own["held_out"] == pytest.approx(row["held_out"], rel=0.02)  # 8 bits
 
 
 def doubled(params, picture, layers):

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.scores.features import (
-    HELD_OUT,
     Extract,
     cosines,
     gram_errors,
@@ -42,8 +41,8 @@ def score_card(
     result: np.ndarray,
     content: np.ndarray,
     style: np.ndarray,
-    style_layers: tuple[str, ...] = HELD_OUT,
-    content_layers: tuple[str, ...] = ("conv4_2", "conv5_1"),
+    style_layers: tuple[str, ...],
+    content_layers: tuple[str, ...],
     octaves: int = 4,
 ) -> dict[str, float]:
     """Every score of a result; those of several layers also as their mean.
@@ -55,8 +54,9 @@ def score_card(
         content: of the same size.
         style: of about the same area, for the finest detail to be the same.
         style_layers: for Gram matrices and distributions; those that were not
-            optimised are the honest ones.
-        content_layers: for cosines.
+            optimised are the honest ones (``scores.held_out``). None: their scores are
+            left out.
+        content_layers: for cosines; likewise.
         octaves: of the random filters.
 
     Returns:
@@ -82,7 +82,8 @@ def score_card(
 
 
 def _with_mean(name: str, by_layer: Mapping[str, float]) -> dict[str, float]:
-    return {name: mean_score(by_layer), **_named(name, by_layer)}
+    mean = {name: mean_score(by_layer)} if by_layer else {}
+    return {**mean, **_named(name, by_layer)}
 
 
 def _named(name: str, by_layer: Mapping[str, float]) -> dict[str, float]:

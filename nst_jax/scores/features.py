@@ -4,8 +4,8 @@ Errors and distances are relative: 0 is perfect, 1 is as bad as nothing at all. 
 take pictures ``(h, w, 3)`` in [0, 1] and need no download beyond the network they are
 given.
 
-A network that was optimised flatters itself, so look at layers that were not; or use
-``scores.filters``, which looks through no VGG at all.
+A network that was optimised flatters itself, so look at layers that were not
+(``scores.held_out``); or use ``scores.filters``, which looks through no VGG at all.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,10 +19,6 @@ from nst_jax.types import Features, Image, Params
 
 Extract = Callable[[Params, Image, tuple[str, ...]], Features]
 
-# None of them is a style or content layer of the default objective but conv5_1, where
-# small networks end.
-HELD_OUT = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_1")
-
 
 def gram_errors(
     extract: Extract,
@@ -30,7 +26,7 @@ def gram_errors(
     *,
     result: Image,
     style: Image,
-    layers: tuple[str, ...] = HELD_OUT,
+    layers: tuple[str, ...],
 ) -> dict[str, float]:
     """``|G - A|^2 / |A|^2`` at each layer, with Gram matrices ``F^T F / M``.
 
@@ -76,7 +72,7 @@ def cosines(
     *,
     result: Image,
     content: Image,
-    layers: tuple[str, ...] = ("conv4_2", "conv5_1"),
+    layers: tuple[str, ...],
 ) -> dict[str, float]:
     """Cosine between the responses ``F`` and ``P`` at each layer, as whole maps.
 
@@ -104,7 +100,7 @@ def sliced_wasserstein(
     *,
     result: Image,
     style: Image,
-    layers: tuple[str, ...] = HELD_OUT,
+    layers: tuple[str, ...],
     directions: int = 32,
     seed: int = 0,
 ) -> dict[str, float]:

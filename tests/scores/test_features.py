@@ -110,7 +110,7 @@ def test_cosine_by_hand(network):
     assert found == pytest.approx(expected, rel=1e-4)
     assert found < 0.99
     with pytest.raises(ValueError, match="sizes differ"):
-        cosines(extract, params, result=texture(0), content=texture(0)[:-1])
+        cosines(extract, params, **looks | {"content": texture(0)[:-1]})
 
 
 def distance(ours, theirs, directions=3):
