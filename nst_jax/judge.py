@@ -24,7 +24,7 @@ from nst_jax.scores.held_out import for_content, held_out
 from nst_jax.types import Image, Params
 
 # The network of the papers, the same in 8 bits, and the same layout trained anew by
-# torchvision: numbers of the first two are alike, and what the papers' authors saw.
+# torchvision: what the authors saw comes first.
 JUDGES = ("vgg19-caffe", "vgg19-8bit", "vgg19")
 
 

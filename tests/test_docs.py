@@ -10,6 +10,7 @@ from nst_jax.cli import main
 from nst_jax.config import from_tree, load, override
 from nst_jax.inputs import mask_files, picture_files
 from nst_jax.objective.presets import STYLE_LOSSES
+from nst_jax.scores.card import MEANING
 from nst_jax.yamltext import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,6 +55,16 @@ def test_each_control_has_its_lines_a_picture_and_a_config():
         assert "../configs/" in section
     for name in STYLE_LOSSES:
         assert f"`{name}`" in CONTROLS
+
+
+def test_each_score_is_explained_and_has_examples():
+    page, folder = (ROOT / "docs" / "scores.md").read_text(), ROOT / "docs" / "scores"
+    table = (folder / "examples.md").read_text().split("\n\n")[1]
+    assert table.strip() in page
+    for name in MEANING:
+        assert f"| `{name}` |" in page
+        assert f" {name} |" in table.splitlines()[0]
+    assert (folder / "examples.jpg").stat().st_size < 150_000
 
 
 def test_settings_named_in_the_readme_exist():
