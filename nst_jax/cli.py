@@ -317,10 +317,10 @@ def _weights_list(options) -> int:
     from nst_jax.features.pretrained import listing
 
     for entry in listing():
-        size = f"{entry.size / 1e6:.0f} MB"
+        size = f"{entry.size / 1e6:.3g} MB"
         place = entry.path or f"fetch it with: nst-jax weights fetch {entry.name}"
-        print(f"{entry.name:12} {size:>7}  {entry.description}\n{'':21} {entry.state}")
-        print(f"{'':21} {place}")
+        print(f"{entry.name:12} {size:>8}  {entry.description}\n{'':22} {entry.state}")
+        print(f"{'':22} {place}")
     return 0
 
 

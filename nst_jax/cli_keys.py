@@ -50,9 +50,10 @@ preset decides):
   device [best]                cpu, gpu, tpu, gpu:1
   compile_cache [true]         keep compiled programs for the next run
   network.name [weights]       vgg16 or vgg19
-  network.weights [auto]       auto (vgg19 if it is here, else vgg19-tiny), vgg19-tiny
-                               (included), vgg19, vgg16, vgg19-caffe (fetched once),
-                               a file (.h5, .pth, .safetensors), or random
+  network.weights [auto]       auto (the real VGG-19 if it is here, else vgg19-tiny),
+                               vgg19-tiny (included), vgg19-8bit, vgg19, vgg16,
+                               vgg19-caffe (fetched once), a file (.h5, .pth,
+                               .safetensors, .whl), or random
   network.pooling [preset]     avg or max
   network.padding [zeros]      zeros or reflect
   network.rescale [preset]     true or false: unit mean activation

@@ -10,12 +10,14 @@ from nst_jax.colours import check_colours
 from nst_jax.config import Config, changed
 from nst_jax.encoding import check_finish
 from nst_jax.features import pretrained
-from nst_jax.features.layout import layer_names, up_to_deepest
-from nst_jax.features.pretrained import EMBEDDED
+from nst_jax.features.layout import layer_names, layout_of, up_to_deepest
+from nst_jax.features.pretrained import AUTO, EMBEDDED
+from nst_jax.features.published import QUICKEST, TORCHVISION, how_to_fetch
 from nst_jax.features.random_weights import random_weights
 from nst_jax.features.rescale import floored, mean_activations
 from nst_jax.features.vgg import Network
-from nst_jax.features.weights import Weights, layout_of, read, stored_layers
+from nst_jax.features.weights import Weights, read, stored_layers
+from nst_jax.objective.presets import find_preset
 from nst_jax.photorealism import check_photorealism
 from nst_jax.resolve import (
     RANDOM,
@@ -28,8 +30,8 @@ from nst_jax.resolve import (
 from nst_jax.types import Image, Params
 
 EMBEDDED_NOTE = (
-    f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real one "
-    "once: nst-jax weights fetch vgg19 (575 MB)"
+    f"weights: {EMBEDDED}, the small network that comes with nst-jax; for the real "
+    f"one, once, in seconds: {how_to_fetch(QUICKEST)}"
 )
 
 
@@ -62,15 +64,38 @@ def load_network(
         ConnectionError: as ``load_weights``.
     """
     asked = config.network.weights
-    config = changed(config, network={"weights": pretrained.choose(asked)})
+    name = weights_for(config)
+    config = changed(config, network={"weights": name})
     weights = load_weights(config, others=others, progress=progress)
     widths = {layer: a["bias"].shape[0] for layer, a in weights.params.items()}
-    name = config.network.weights
-    notes = [EMBEDDED_NOTE] if asked != name == EMBEDDED else []
+    notes = [_note_on_choice(config, name)] if asked == AUTO else []
     notes += [with_layers_there(one, widths)[1] for one in (config, *others)]
     note = "; ".join(dict.fromkeys(filter(None, notes)))
     layout = Layout(layout_of(weights.params), widths)
     return Loaded(name, weights, layout, note or None)
+
+
+def weights_for(config: Config) -> str:
+    """What ``network.weights`` stands for now: ``auto`` depends on the preset, too.
+
+    Raises:
+        ValueError: as ``pretrained.locate``, and for an unknown preset.
+    """
+    preset = find_preset(config.objective.preset)
+    return pretrained.choose(config.network.weights, caffe=preset.original_scale)
+
+
+def _note_on_choice(config: Config, chosen: str) -> str:
+    """What the user is told of what ``auto`` chose; empty if it is the right one."""
+    if chosen == EMBEDDED:
+        return EMBEDDED_NOTE
+    preset = config.objective.preset
+    if chosen != TORCHVISION or not find_preset(preset).original_scale:
+        return ""
+    return (
+        f"weights: {chosen}, torchvision's, but preset {preset} was made for the scale "
+        f"of the Caffe weights; for these, once: {how_to_fetch(QUICKEST)}"
+    )
 
 
 def load_weights(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nst_jax.config import Config
-from nst_jax.features import pretrained
 from nst_jax.inputs import expand_home, mask_files, picture_files, repeatable
+from nst_jax.loading import weights_for
 from nst_jax.outputs.lanes import LaneResult
 from nst_jax.outputs.manifest import file_sha256
 from nst_jax.outputs.sweep_folder import curve, lane_file
@@ -97,8 +97,8 @@ def _terms(record: Record) -> dict[str, float]:
 def as_it_runs(config: Config) -> Config:
     """A lane's config with full paths, and the weights that ``auto`` stands for."""
     config = repeatable(expand_home(config))
-    weights = pretrained.choose(config.network.weights)
-    return replace(config, network=replace(config.network, weights=weights))
+    network = replace(config.network, weights=weights_for(config))
+    return replace(config, network=network)
 
 
 def input_hashes(sweep: Sweep, groups: Sequence[GroupPlan]) -> dict[str, str | None]:

@@ -17,7 +17,7 @@ def test_the_demo_runs_on_the_embedded_network_and_says_so(run_cli, workdir):
     first, note, *_ = ran.out.splitlines()
     assert "vgg19-tiny" in first
     assert note.startswith("weights: vgg19-tiny")
-    assert "nst-jax weights fetch vgg19" in note
+    assert "nst-jax weights fetch vgg19-8bit (18.5 MB)" in note
     manifest = json.loads((workdir / "out" / "manifest.json").read_text())
     assert manifest["weights"]["note"] == note
     assert len(manifest["weights"]["sha256"]) == 64

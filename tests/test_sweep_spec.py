@@ -363,8 +363,24 @@ def test_a_preset_splits_by_what_it_sets():
         "gatys2016, gatys2016-literal",
         "neural-style, gatys-notebook",
     ]
-    plain = changed(BASE, network={"pooling": "avg", "rescale": False})
+    network = {"pooling": "avg", "rescale": False, "weights": "vgg19-tiny"}
+    plain = changed(BASE, network=network)
     assert len(groups(sweep_of(text, plain))) == 1
+
+
+def test_auto_may_be_other_weights_for_presets_of_another_scale():
+    """Even where rescaling, which else sets them apart, is the same for all."""
+    same = changed(BASE, network={"rescale": False})
+    text = "preset: [gatys2016, gatys-normalised, gatys-notebook]"
+    own = [lane.config for lane in sweep_of(text, same).lanes]
+    weights = [dict(shape_key(config))["network.weights"] for config in own]
+    assert weights[0] == weights[1] != weights[2]
+    named = changed(same, network={"weights": "vgg19"})
+    keys = {
+        dict(shape_key(lane.config))["network.weights"]
+        for lane in sweep_of(text, named).lanes
+    }
+    assert keys == {"vgg19"}
 
 
 def test_an_axis_that_only_goes_along_is_not_blamed():

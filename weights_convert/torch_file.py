@@ -51,8 +51,15 @@ def is_torch(head: bytes) -> bool:
 
 
 @contextmanager
-def open_torch(path: str | PathLike) -> Iterator[dict[str, LazyTensor]]:
+def open_torch(
+    path: str | PathLike, content: bytes | None = None
+) -> Iterator[dict[str, LazyTensor]]:
     """The tensors of a PyTorch file by name; they can be read while it is open.
+
+    Args:
+        path: the file.
+        content: its bytes, if it is no file of its own; then ``path`` says where they
+            are from.
 
     Raises:
         ValueError: if the file is damaged, truncated, written on a big-endian
@@ -61,7 +68,7 @@ def open_torch(path: str | PathLike) -> Iterator[dict[str, LazyTensor]]:
     where = str(path)
     with ExitStack() as stack:
         with readable(where):
-            file = stack.enter_context(open(path, "rb"))
+            file = stack.enter_context(_binary(path, content))
             opener = _open_zip if file.read(4) == ZIP_START else _open_legacy
             file.seek(0)
             stored, read_bytes = opener(file, where)
@@ -73,6 +80,10 @@ def open_torch(path: str | PathLike) -> Iterator[dict[str, LazyTensor]]:
             )
             for name, tensor in stored.items()
         }
+
+
+def _binary(path: str | PathLike, content: bytes | None) -> BinaryIO:
+    return open(path, "rb") if content is None else io.BytesIO(content)
 
 
 def _open_zip(file: BinaryIO, where: str) -> tuple[dict[str, StoredTensor], ReadBytes]:

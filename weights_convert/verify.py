@@ -8,7 +8,7 @@ import numpy as np
 
 from nst_jax.features.vgg import device_params, network_of
 from nst_jax.features.weights import POOLINGS, Weights, read
-from weights_convert.formats import sha256
+from weights_convert.formats import origin_of
 from weights_convert.numpy_forward import forward
 
 TOLERANCE = 1e-4
@@ -20,12 +20,14 @@ class Report(NamedTuple):
 
     Attributes:
         name: the weights' name.
+        rounding: how many bits or values the kernels have.
         source_checked: whether a source file was given and has the recorded hash.
         differences: ``pooling -> layer -> `` largest difference between this
             project's network and the NumPy one, relative to the largest response.
     """
 
     name: str
+    rounding: str
     source_checked: bool
     differences: dict[str, dict[str, float]]
 
@@ -68,7 +70,7 @@ def verify(
             f"{path}: responses differ from plain NumPy by more than {tolerance:g} in "
             f"{', '.join(wrong)}"
         )
-    return Report(weights.name, source is not None, differences)
+    return Report(weights.name, rounding(weights), source is not None, differences)
 
 
 def compare(weights: Weights, pooling: str) -> dict[str, float]:
@@ -80,6 +82,20 @@ def compare(weights: Weights, pooling: str) -> dict[str, float]:
     return {layer: _relative(np.asarray(ours[layer]), plain[layer]) for layer in plain}
 
 
+def rounding(weights: Weights) -> str:
+    """What the kernels are rounded to, such as "kernels in 8 bits"."""
+    if weights.tables:
+        most = max(table.size for table in weights.tables.values())
+        which = "kernels"
+        if set(weights.tables) != set(weights.params):
+            which = f"{len(weights.tables)} of {len(weights.params)} kernels"
+        return f"{which} in 8 bits, {most} values per layer"
+    kernels = [arrays["kernel"] for arrays in weights.params.values()]
+    with np.errstate(over="ignore"):
+        half = all(np.array_equal(k, k.astype(np.float16)) for k in kernels)
+    return f"kernels in {16 if half else 32} bits"
+
+
 def _relative(given: np.ndarray, expected: np.ndarray) -> float:
     largest = np.abs(expected).max()
     difference = np.abs(given - expected).max()
@@ -87,7 +103,7 @@ def _relative(given: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _check_hash(weights: Weights, source: str | os.PathLike, where: str) -> None:
-    if (actual := sha256(source)) != weights.sha256:
+    if (actual := origin_of(source).sha256) != weights.sha256:
         raise ValueError(
             f"{where}: was not converted from {source}: its SHA-256 is {actual}, the "
             f"recorded one is {weights.sha256 or 'empty'}"

@@ -13,7 +13,7 @@ import h5py
 import platformdirs
 from filelock import FileLock
 
-from nst_jax.features.weights import FORMAT
+from nst_jax.features.weights import has_format
 
 CACHE_DIR = "NST_JAX_CACHE_DIR"
 
@@ -37,7 +37,7 @@ def is_weights_file(path: Path) -> bool:
     """
     try:
         with h5py.File(path, "r") as file:
-            return file.attrs.get("format") == FORMAT
+            return has_format(file)
     except OSError:  # also if there is no file
         return False
 

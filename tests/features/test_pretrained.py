@@ -11,6 +11,7 @@ from safetensors.numpy import save
 import weights_convert.formats
 from nst_jax.features import cache, download, pretrained, weights
 from nst_jax.features.layout import layer_names
+from nst_jax.features.published import REAL, REAL_CAFFE, Pretrained
 from nst_jax.features.random_weights import random_weights
 from tests.reference.web_server import running
 
@@ -49,7 +50,7 @@ def server(monkeypatch):
     """A server that has the original of the only weights there are, "tiny"."""
     with running() as server:
         server.files[f"/{FILE_NAME}"] = ORIGINAL
-        entry = pretrained.Pretrained(
+        entry = Pretrained(
             "a tiny network",
             server.url(f"/{FILE_NAME}"),
             len(ORIGINAL),
@@ -164,8 +165,8 @@ def test_a_missing_file_on_the_server(server):
 
 FETCH_IN_A_PROCESS = """
 import sys
-from nst_jax.features import pretrained
-entry = pretrained.Pretrained("", sys.argv[1], 0, "sha256:" + sys.argv[2])
+from nst_jax.features import pretrained, published
+entry = published.Pretrained("", sys.argv[1], 0, "sha256:" + sys.argv[2])
 pretrained.PRETRAINED["tiny"] = entry
 print("ready", flush=True)
 print(pretrained.fetch("tiny"))
@@ -383,12 +384,17 @@ def test_the_cache_folder(monkeypatch, tmp_path):
 
 def test_the_published_table(monkeypatch):
     monkeypatch.undo()
-    assert set(pretrained.PRETRAINED) == {"vgg16", "vgg19", "vgg19-caffe"}
+    real = {"vgg19", "vgg19-caffe", "vgg19-8bit"}
+    assert set(pretrained.PRETRAINED) == {"vgg16", *real}
+    assert set(REAL) == set(REAL_CAFFE) == real
     lengths = {"sha256": 64, "md5": 32}
     for entry in pretrained.PRETRAINED.values():
-        algorithm, digest = entry.known_hash.split(":")
-        assert len(bytes.fromhex(digest)) * 2 == lengths[algorithm]
-        assert entry.url.startswith("https://")
+        for known in entry.originals.values():
+            algorithm, digest = known.split(":")
+            assert len(bytes.fromhex(digest)) * 2 == lengths[algorithm]
+        # What pip brings has no address: its index is the user's own.
+        assert entry.url == "" if entry.wheel else entry.url.startswith("https://")
         # torchvision puts the first digits of the hash into the file's name.
         if entry.file_name.endswith(".pth"):
+            digest = entry.known_hash.removeprefix("sha256:")
             assert digest[:8] == entry.file_name[-12:-4]

@@ -2,13 +2,13 @@ import h5py
 import numpy as np
 import pytest
 
+from nst_jax.features.layout import in_order, layout_of
 from nst_jax.features.random_weights import random_weights
 from nst_jax.features.weights import (
     CAFFE_INPUT,
     Weights,
     check,
-    in_order,
-    layout_of,
+    in_8_bits,
     read,
     stored_layers,
     write,
@@ -159,3 +159,112 @@ def test_channel_order_is_checked(weights):
 def test_empty_weights_are_refused():
     with pytest.raises(ValueError, match="front of no known layout"):
         check(Weights({}))
+
+
+# Kernels in 8 bits
+
+
+def test_8_bits_are_written_and_expanded(tmp_path):
+    full = random_weights("vgg19", seed=1, width=1 / 8, deepest="conv3_4")
+    rounded = in_8_bits(full)
+    write(tmp_path / "full.h5", full)
+    write(tmp_path / "w.h5", rounded)
+    back = read(tmp_path / "w.h5")
+    assert list(back.tables) == list(back.params) == list(full.params)
+    for layer, arrays in rounded.params.items():
+        kernel = back.params[layer]["kernel"]
+        assert kernel.dtype == np.float32
+        np.testing.assert_array_equal(kernel, arrays["kernel"])
+        np.testing.assert_array_equal(back.params[layer]["bias"], arrays["bias"])
+        np.testing.assert_array_equal(back.tables[layer], rounded.tables[layer])
+        difference = kernel - full.params[layer]["kernel"]
+        assert np.abs(difference).max() < 0.1 * full.params[layer]["kernel"].std()
+    sizes = [(tmp_path / name).stat().st_size for name in ("w.h5", "full.h5")]
+    assert sizes[0] < 0.45 * sizes[1]
+    # Written again it is the same, and a part of it can be read.
+    write(tmp_path / "again.h5", back)
+    for layer, table in read(tmp_path / "again.h5").tables.items():
+        np.testing.assert_array_equal(table, back.tables[layer])
+    assert list(read(tmp_path / "w.h5", ["conv1_1"]).tables) == ["conv1_1"]
+
+
+def test_formats_of_files(tmp_path, weights):
+    """The first format stays what it was; only codes need the second."""
+    write(tmp_path / "1.h5", weights)
+    only = in_8_bits(weights).tables["conv1_2"]
+    kernel = in_8_bits(weights).params["conv1_2"]
+    some = weights._replace(
+        params=weights.params | {"conv1_2": kernel}, tables={"conv1_2": only}
+    )
+    write(tmp_path / "2.h5", some)
+    for number in ("1", "2"):
+        with h5py.File(tmp_path / f"{number}.h5") as file:
+            assert file.attrs["format"] == f"nst-jax weights {number}"
+            assert set(file["conv1_1"]) == {"kernel", "bias"}
+    assert list(read(tmp_path / "2.h5").tables) == ["conv1_2"]
+
+
+def test_kernels_that_left_their_table_are_not_written(tmp_path, weights):
+    rounded = in_8_bits(weights)
+    changed = rounded._replace(params=weights.params, tables=rounded.tables)
+    changed.params["conv2_1"]["kernel"][0, 0, 0, 0] = 99
+    with pytest.raises(ValueError, match=r"conv2_1: the kernel holds numbers that"):
+        write(tmp_path / "w.h5", changed)
+    gone = {k: v for k, v in rounded.params.items() if k != "conv3_4"}
+    with pytest.raises(ValueError, match=r"tables of unknown layers \['conv3_4'\]"):
+        write(tmp_path / "w.h5", rounded._replace(params=gone, mu={}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def spoil_codes(file: h5py.File, how: str) -> None:
+    group = file["conv2_1"]
+    if how == "beyond":
+        table = group["table"][:-1]
+        del group["table"]
+        group["table"] = table
+    elif how == "long table":
+        del group["table"]
+        group["table"] = np.zeros(257, np.float32)
+    elif how == "no table":
+        del group["table"]
+    elif how == "both":
+        group["kernel"] = np.zeros((3, 3, 2, 4), np.float32)
+    elif how == "wide codes":
+        codes = group["codes"][()].astype(np.int64)
+        del group["codes"]
+        group["codes"] = codes
+    elif how == "nan":
+        group["table"][0] = np.nan
+    elif how == "shape":
+        codes = group["codes"][()][:2]
+        del group["codes"]
+        group["codes"] = codes
+    elif how == "huge":
+        del group["codes"]
+        group.create_dataset("codes", (3, 3, 2**20, 2**20), np.uint8, chunks=True)
+    elif how == "huge table":
+        del group["table"]
+        group.create_dataset("table", (2**40,), np.float32, chunks=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("beyond", "conv2_1: code [0-9]+ is beyond its table"),
+        ("long table", "conv2_1: its table has the shape"),
+        ("no table", "conv2_1: codes need a table"),
+        ("both", "conv2_1: codes need a table"),
+        ("wide codes", "conv2_1/codes should be an array of 8-bit codes"),
+        ("nan", "conv2_1: values are not all finite"),
+        ("shape", r"conv2_1: kernel \(2, 3"),
+        ("huge", "conv2_1/codes is larger than any layer"),
+        ("huge table", "conv2_1/table is larger than any layer"),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(tmp_path, weights, how, said):
+    path = tmp_path / "w.h5"
+    write(path, in_8_bits(weights))
+    with h5py.File(path, "r+") as file:
+        spoil_codes(file, how)
+    with pytest.raises(ValueError, match=f"w.h5.*{said}"):
+        read(path)

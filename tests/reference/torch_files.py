@@ -13,7 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 ORDERED_DICT = b"ccollections\nOrderedDict\n"
-STORAGES = {"<f4": "Float", "<f8": "Double", "<f2": "Half", "<i8": "Long"}
+STORAGES = {
+    "<f4": "Float",
+    "<f8": "Double",
+    "<f2": "Half",
+    "<i8": "Long",
+    "|u1": "Byte",
+}
 
 
 class Entry(NamedTuple):
