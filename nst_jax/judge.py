@@ -90,7 +90,7 @@ def choose() -> str:
     Raises:
         ValueError: if NST_JAX_WEIGHTS_DIR is no folder, or holds a damaged file.
     """
-    return next((name for name in _known() if pretrained.locate(name)), EMBEDDED)
+    return next((name for name in JUDGES if pretrained.locate(name)), EMBEDDED)
 
 
 def open_judge(spec: str, optimised: Collection[str]) -> Judge:
@@ -138,13 +138,8 @@ def judge_text(judge: Judge) -> list[str]:
     return [*lines, judge.note] if judge.note else lines
 
 
-def _known() -> list[str]:
-    # Names that this version does not have are passed over.
-    return [name for name in JUDGES if name in PRETRAINED]
-
-
 def _small_note() -> str:
-    least = min(_known(), key=lambda name: PRETRAINED[name].size)
+    least = min(JUDGES, key=lambda name: PRETRAINED[name].size)
     return (
         f"the judge is {EMBEDDED}, the small network that comes with nst-jax, which "
         "sees large forms badly; for the real one: nst-jax weights fetch "

@@ -13,7 +13,7 @@ from scripts.papers.catalogue import EXPERIMENTS
 from scripts.papers.experiment import Experiment, Found, Law
 from scripts.papers.judge import psnr, rmse
 from scripts.papers.lab import Lab
-from scripts.papers.networks import NOTEBOOK
+from scripts.papers.networks import NOTEBOOK, NOTEBOOK_WEIGHTS
 from scripts.papers.page import as_markdown, table
 from scripts.papers.record import earlier, judged, perform, read
 from scripts.papers.settings import ORDER, SEED, VARIANTS, Settings
@@ -112,12 +112,6 @@ BY_HAND = [
         [{"name": "0", "x": 2, "in": True}, {"name": "1", "x": 1, "in": False}],
         [{"name": "0", "x": 2, "in": True}, {"name": "1", "x": 1, "in": True}],
     ),
-    (
-        laws.follows,
-        {"column": "x", "published": "p", "share": 0.1},
-        [{"x": 9.1, "p": 10}, {"x": 10.9, "p": 10}],
-        [{"x": 8.9, "p": 10}, {"x": 10.9, "p": 10}],
-    ),
 ]  # fmt: skip
 
 
@@ -136,16 +130,16 @@ def test_every_law_is_tried_by_hand_and_names_a_variant():
         assert {law.broken for law in one.laws} <= set(VARIANTS), one.name
 
 
-def test_the_notebooks_law_takes_its_own_losses_and_no_others():
+def test_the_notebooks_law_looks_at_the_last_published_loss():
     (law,) = EXPERIMENTS["notebook"].laws
-    near = [{"published": loss, "total": 1.05 * loss} for loss in NOTEBOOK.values()]
-    assert law.judge(near).held
-    shifted = [*list(NOTEBOOK.values())[1:], NOTEBOOK[500]]
-    late = [
-        {"published": loss, "total": other}
-        for loss, other in zip(NOTEBOOK.values(), shifted, strict=True)
-    ]
-    assert not law.judge(late).held
+
+    def verdict(last: float):
+        column = law.bounds["column"]
+        return law.judge([{"evaluations": n, column: 2.0} for n in list(NOTEBOOK)[:-1]]
+                         + [{"evaluations": 500, column: last}])  # fmt: skip
+
+    assert verdict(1.05).held
+    assert not verdict(1.06).held
 
 
 # --- laws on broken methods --------------------------------------------------------
@@ -369,8 +363,8 @@ def test_the_losses_of_the_authors_notebook(tmp_path):
         pytest.skip("needs NST_JAX_NOTEBOOK_CONTENT and NST_JAX_NOTEBOOK_STYLE")
     files = [Path(str(name)) for name in pair]
     lab = Lab(Settings(*files, files[0], own=True), tmp_path)
-    if not lab.has("vgg19-caffe"):
-        pytest.skip("needs the weights vgg19-caffe")
+    if not lab.has(NOTEBOOK_WEIGHTS):
+        pytest.skip(f"needs the weights {NOTEBOOK_WEIGHTS}")
     found = EXPERIMENTS["notebook"].run(lab)
     for law in EXPERIMENTS["notebook"].laws:
         verdict = law.judge(found.rows)

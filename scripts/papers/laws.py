@@ -56,7 +56,7 @@ def at_most(
     *,
     column: str,
     most: float,
-    only: tuple[str, str] | None = None,
+    only: tuple[str, str | int] | None = None,
 ) -> Verdict:
     """No value is above ``most``; ``only=(column, text)`` looks at some rows."""
     chosen = [row for row in rows if only is None or row[only[0]] == only[1]]
@@ -70,7 +70,7 @@ def at_least(
     *,
     column: str,
     least: float,
-    only: tuple[str, str] | None = None,
+    only: tuple[str, str | int] | None = None,
 ) -> Verdict:
     """No value is below ``least``; ``only=(column, text)`` looks at some rows."""
     chosen = [row for row in rows if only is None or row[only[0]] == only[1]]
@@ -86,7 +86,7 @@ def alike(
     *,
     column: str,
     share: float,
-    only: tuple[str, str] | None = None,
+    only: tuple[str, str | int] | None = None,
 ) -> Verdict:
     """The largest value is at most ``1 + share`` times the smallest."""
     chosen = [row for row in rows if only is None or row[only[0]] == only[1]]
@@ -182,15 +182,3 @@ def lowest(
     best = min(chosen, key=lambda one: chosen[one])
     values = ", ".join(f"{one} {_number(value)}" for one, value in chosen.items())
     return Verdict(best == name, f"{name} has the lowest {column}: {values}")
-
-
-def follows(
-    rows: Sequence[Row], *, column: str, published: str, share: float
-) -> Verdict:
-    """Each value is within a share of the published one."""
-    off = [abs(row[column] / row[published] - 1) for row in rows]
-    return Verdict(
-        max(off) <= share,
-        f"{column} is within {100 * share:g} % of the published one: at most "
-        f"{100 * max(off):.1f} % off",
-    )
