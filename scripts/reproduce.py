@@ -13,6 +13,8 @@ need weights which are not here are not run, and the page says so: nothing is fe
 
 --broken VARIANT breaks the method on purpose ("random network", "content and style
 swapped", "wrong order", "seed ignored", "stopped early"): the laws must fail then.
+--jitter SEED moves the start of every run by a millionth (scripts/jitter.py): what
+holds for many seeds holds on other machines.
 """
 
 import argparse
@@ -27,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from nst_jax.features.pretrained import choose
 from nst_jax.host import use_compile_cache
 from nst_jax.outputs.files import write_text
+from scripts.jitter import jittered
 from scripts.papers import gallery
 from scripts.papers.catalogue import EXPERIMENTS
 from scripts.papers.lab import Lab
@@ -49,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     names = [n for n in EXPERIMENTS if n in options.what or "all" in options.what]
-    records = _run(names, _settings(options), out, resume=options.resume)
+    with jittered(options.jitter):
+        records = _run(names, _settings(options), out, resume=options.resume)
     if names or "page" in options.what:
         _write_page(out, options.also)
     if "gallery" in options.what:
@@ -88,6 +92,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--broken", choices=VARIANTS, help="break it on purpose")
     parser.add_argument(
+        "--jitter", type=int, metavar="SEED", help="move each run's start a little"
+    )
+    parser.add_argument(
         "--also",
         nargs=2,
         action="append",
@@ -100,6 +107,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(WHAT)}")
     if not options.what and not options.list:
         parser.error(f"say what: {', '.join(WHAT)}")
+    if options.jitter is not None and options.resume:
+        parser.error("--resume keeps what was made with any jitter: leave one out")
     default = "reproduction-broken" if options.broken else "reproduction"
     options.out = options.out or os.path.join("runs", default)
     return options
@@ -140,6 +149,8 @@ def _say(record: Record) -> None:
     print(f"{record['name']}: {record['seconds']:.0f} s")
     for law in record["laws"]:
         print(f"  {'held' if law['held'] else 'NOT HELD'}: {law['text']}", flush=True)
+    for text in record.get("not_asked", ()):
+        print(f"  not asked at this size: {text}", flush=True)
 
 
 def _write_page(out: Path, also: list[list[str]]) -> None:

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.jitter import VARIABLE, jittered
+
 # Programs of tests run for milliseconds and compile for seconds: the compiler may be
 # lazy, here and in the processes that tests start. Set before JAX is imported.
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
 ).strip()
 
+# ``nst-jax`` in a process of its own, under the same jitter as the tests.
+PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "jitter.py"
 HEIGHT, WIDTH = 40, 48
 # One size and one set of layers for all runs: what is compiled once serves them all.
 SMALL = (
@@ -53,6 +57,13 @@ def _own_cache(tmp_path_factory):
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NST_JAX_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _jitter():
+    """Runs are chaotic: with a seed in the variable each starts a little elsewhere."""
+    with jittered(os.environ.get(VARIABLE)):
         yield
 
 

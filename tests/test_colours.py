@@ -79,6 +79,7 @@ def plain(made):
 # --- before and after -------------------------------------------------------------
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_matching_brings_the_photos_colours_back(made, plain, method, when):
@@ -98,6 +99,7 @@ def test_before_changes_the_style_and_after_the_result_only(made, plain):
     assert totals[1] != totals[0]
 
 
+@pytest.mark.run
 def test_strength_is_in_between(made, plain):
     whole = made(match="ot", when="after").picture
     half = made(match="ot", when="after", strength=0.5).picture
@@ -136,6 +138,7 @@ def test_a_style_in_the_contents_colours_is_left_as_it_is():
 # --- luminance --------------------------------------------------------------------
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("start", ["content", "noise", "style", "content-recoloured"])
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_luminance_keeps_the_photos_chroma(made, plain, start, solver):
@@ -180,6 +183,7 @@ def test_the_run_itself_is_gray(tiny_weights, start):
     assert np.std(style.picture) == pytest.approx(photo_gray.std(), abs=5e-3)
 
 
+@pytest.mark.run
 def test_a_gray_photo_stays_gray(made):
     gray = luminance(rgb("photo"))
     for colours in ({"preserve": "luminance"}, {"match": "pca", "when": "after"}):
@@ -187,6 +191,7 @@ def test_a_gray_photo_stays_gray(made):
         assert np.ptp(result.picture, axis=-1).max() < 1e-5
 
 
+@pytest.mark.run
 def test_the_box_is_of_the_luminance(made):
     photo = rgb("photo") * 1.6 - 0.3
     result = made(
@@ -209,6 +214,7 @@ def test_nothing_is_compiled_or_done_without_colours(tiny_weights):
 # --- alpha ------------------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_what_is_transparent_lends_no_colours(made):
     """A photo whose left half is cut out: white there, which nobody sees."""
     alpha = np.ones((40, 48, 1), np.float32)
@@ -224,6 +230,7 @@ def test_what_is_transparent_lends_no_colours(made):
 # --- files and sweeps --------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_snapshots_and_result_are_finished(stylize_cli, workdir, pictures):
     stylize_cli("--out", "out", "--preserve-colours", "output.every=5")
     photo = load(pictures.content).pixels
@@ -275,6 +282,7 @@ def swept(pictures, tiny_weights, tmp_path_factory):
     return out
 
 
+@pytest.mark.run
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", range(5))
 def test_a_lane_is_the_run_of_its_config(swept, lane, workdir):
@@ -289,6 +297,7 @@ def test_a_lane_is_the_run_of_its_config(swept, lane, workdir):
     assert np.abs(pixels[0] - pixels[1]).mean() < 2e-3
 
 
+@pytest.mark.run
 def test_colour_modes_share_a_program(swept):
     batches = json.loads((swept / "manifest.json").read_text())["batches"]
     assert [batch["lanes"] for batch in batches] == [[0, 1, 2, 3], [4]]

@@ -13,6 +13,7 @@ import pytest
 
 from nst_jax.images.io import load
 from nst_jax.team import Team, begin, local_devices, say_end, wait_for
+from tests.conftest import PROGRAM
 
 SMALL = (
     *("size=48", "objective.content_layers=[conv3_1]"),
@@ -89,7 +90,7 @@ def free_port() -> int:
 def together(arguments, *, cwd: Path) -> list[tuple[int, str, str]]:
     """Two processes with the same arguments: exit code, output and errors of each."""
     port = free_port()
-    command = [sys.executable, "-m", "nst_jax", "sweep", *map(str, arguments)]
+    command = [sys.executable, PROGRAM, "sweep", *map(str, arguments)]
     command += ["--coordinator", f"localhost:{port}", "--processes", "2", "--process"]
     processes = [
         subprocess.Popen(
@@ -117,6 +118,7 @@ def totals(folder: Path) -> np.ndarray:
     return np.array([float(row["total"]) for row in table_of(folder)])
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_two_processes_make_what_one_makes(run_cli, pictures, tiny_weights, workdir):
     files = (

@@ -164,6 +164,7 @@ def _files(stylize_cli) -> tuple:
 # --- average and box --------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_an_average_is_handed_out_and_said(settings):
     solver = {"name": "adam", "iterations": 12}
     plain = run(settings(solver=solver, output={"dir": "plain"}))
@@ -186,6 +187,7 @@ def test_an_average_is_for_adam(stylize_cli):
     check_finish(changed(Config(), solver={"name": "adam", "average": 0.99}))
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("name", ["lbfgs", "adam"])
 def test_a_box_keeps_the_solvers_own_picture_inside(settings, name):
     """A style of pure black and white drives free pixels out of [0, 1]."""

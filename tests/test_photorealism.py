@@ -85,6 +85,7 @@ def losses(result) -> list:
 # --- what it does -----------------------------------------------------------------
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_the_edges_are_the_contents(made, plain, solver):
     assert abs(edges(plain)) < 0.1
@@ -96,11 +97,13 @@ def test_the_edges_are_the_contents(made, plain, solver):
     assert of_stages[-1] < 0.1 * of_stages[SOLVER["iterations"]]
 
 
+@pytest.mark.run
 def test_more_weight_is_nearer_to_the_contents_edges(made, plain):
     results = [plain, *(made(weight=w, smooth_radius=0) for w in (1.0, 1000.0))]
     assert all(a < b for a, b in pairwise(map(edges, results)))
 
 
+@pytest.mark.run
 def test_the_first_stage_is_the_plain_run(made, plain):
     result = made(**ON)
     count = SOLVER["iterations"] + 1
@@ -118,6 +121,7 @@ def test_the_first_stage_is_the_plain_run(made, plain):
     assert result.outcome.text.startswith("stage 2 of 2 (48 pixels): all iterations")
 
 
+@pytest.mark.run
 def test_one_stage_has_the_term_from_the_start(made, plain):
     result = made(**ON, stages=1)
     assert len(result.records) == SOLVER["iterations"] + 1
@@ -144,6 +148,7 @@ def test_without_a_weight_it_is_the_plain_run(made, plain):
     assert set(losses(off)) == {None}
 
 
+@pytest.mark.run
 def test_smoothing_takes_what_is_no_edge_of_the_content(made):
     rough, smooth = made(weight=0.1, smooth_radius=0), made(weight=0.1, smooth_radius=4)
     assert losses(rough) == losses(smooth)
@@ -157,6 +162,7 @@ def test_smoothing_takes_what_is_no_edge_of_the_content(made):
 # --- with other controls ----------------------------------------------------------
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_it_works_with_scales_and_luminance(made):
     result = made(**ON, more={"scales": [24, 48], "colours": {"preserve": "luminance"}})
@@ -168,6 +174,7 @@ def test_it_works_with_scales_and_luminance(made):
     assert np.corrcoef(*(c.ravel() for c in gray))[0, 1] > 0.95
 
 
+@pytest.mark.run
 def test_what_is_kept_is_not_smoothed(stylize_cli, workdir, pictures):
     mask = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     mask[:, :24], mask[:, 24:] = COLOURS["red"], COLOURS["blue"]
@@ -183,6 +190,7 @@ def test_what_is_kept_is_not_smoothed(stylize_cli, workdir, pictures):
     assert np.abs(result - content)[:, :24].mean() > 5
 
 
+@pytest.mark.run
 def test_the_run_folder_tells_of_it(stylize_cli, workdir):
     ran = stylize_cli("--out", "out", "photorealism.weight=10", "start=content")
     assert ran.code == 0, ran.err
@@ -235,6 +243,7 @@ def test_the_second_stage_can_be_longer_than_it_was(stylize_cli, workdir):
     assert "photorealism.weight was 10.0 and is now 11.0" in ran.err
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_a_sweep_over_the_weight_is_one_program(
     run_cli, pictures, tiny_weights, workdir

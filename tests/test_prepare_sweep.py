@@ -131,11 +131,13 @@ def test_each_lane_is_prepared_as_the_lone_run_of_its_config(base, axes):
     check_prepared(batch)
 
 
+@pytest.mark.run
 def test_each_lane_is_the_lone_run_of_its_config(base):
     (batch,) = batches_of(changed(base, network={"rescale": True}), **AXES["layers"])
     check_lone_runs(batch)
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("rescale", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_lanes_of_several_pictures_are_the_lone_runs(base, pictures, rescale):
     one, two = str(pictures.content), str(pictures.style)
@@ -158,6 +160,7 @@ def test_lanes_with_scales_are_prepared_as_the_lone_runs(base):
     check_prepared(batch)
 
 
+@pytest.mark.run
 def test_limits_are_those_of_the_config(base):
     base = changed(base, solver={"tolerance": 0.5, "window": 5, "iterations": 40})
     (batch,) = batches_of(base, alpha=[1e-3, 1e-1])
@@ -169,16 +172,19 @@ def test_limits_are_those_of_the_config(base):
 
 EIGHT_DEVICES = """
 import jax
+from scripts.jitter import VARIABLE, jittered
 from tests.test_prepare_sweep import *
 
 assert len(jax.devices()) == 8
 content, style, weights = sys.argv[1:]
 base = changed(base_of(content, style, weights), network={"rescale": False})
 (batch,) = batches_of(base, style=[content, style], alpha=[1e-3, 1e-1, 1.0])
-check_lone_runs(batch, devices=jax.devices())
+with jittered(os.environ.get(VARIABLE)):
+    check_lone_runs(batch, devices=jax.devices())
 """
 
 
+@pytest.mark.run
 def test_on_eight_devices_each_lane_is_the_lone_run(pictures, tiny_weights):
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     files = map(str, (pictures.content, pictures.style, tiny_weights))

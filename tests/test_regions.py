@@ -61,6 +61,7 @@ def gram_errors(weights, file, style, layer="conv1_1"):
     return [float(jnp.sum((gram(half) - wanted) ** 2)) / scale for half in halves]
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("mode", ["simple", "inside", "all"])
 def test_each_region_gets_its_own_style(
     run_cli, pictures, masks, tiny_weights, workdir, mode
@@ -82,6 +83,7 @@ def test_each_region_gets_its_own_style(
     assert len(manifest["inputs"]["mask of content"]["sha256"]) == 64
 
 
+@pytest.mark.run
 def test_a_mask_of_one_region_is_no_mask(stylize_cli, masks, workdir):
     assert stylize_cli("--out", "plain", "start=noise").code == 0
     for key in ("content", "style"):
@@ -98,6 +100,7 @@ def test_a_mask_of_one_region_is_no_mask(stylize_cli, masks, workdir):
         assert np.abs(plain - masked).mean() < 1
 
 
+@pytest.mark.run
 def test_a_region_that_is_kept_stays_the_content(stylize_cli, masks, pictures, workdir):
     ran = stylize_cli(
         "--out", "out", f"regions.content={masks / 'halves.png'}",
@@ -110,6 +113,7 @@ def test_a_region_that_is_kept_stays_the_content(stylize_cli, masks, pictures, w
     assert np.abs(made - content)[:, :24].mean() > 5
 
 
+@pytest.mark.run
 def test_what_is_kept_is_not_recoloured_either(stylize_cli, masks, pictures, workdir):
     ran = stylize_cli(
         "--out", "out", f"regions.content={masks / 'halves.png'}",
@@ -123,6 +127,7 @@ def test_what_is_kept_is_not_recoloured_either(stylize_cli, masks, pictures, wor
     assert np.abs(made - content)[:, :24].mean() > 3
 
 
+@pytest.mark.run
 def test_the_alpha_channel_is_a_mask(stylize_cli, pictures, workdir):
     ran = stylize_cli(
         "--content", pictures.transparent, "--out", "out", "start=noise",
@@ -148,6 +153,7 @@ def test_a_run_with_regions_goes_on_but_not_with_other_masks(
     assert "mask of content was" in ran.err
 
 
+@pytest.mark.run
 def test_a_sweep_has_regions_and_their_mode_is_an_axis(
     run_cli, pictures, masks, tiny_weights, workdir
 ):

@@ -155,6 +155,7 @@ def broken_verdicts(experiment: Experiment, broken: str, folder: Path):
     ]
 
 
+@pytest.mark.run
 @pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "broken"), CASES)
 def test_every_law_fails_on_its_broken_variant(experiment, broken, tmp_path):
@@ -164,12 +165,14 @@ def test_every_law_fails_on_its_broken_variant(experiment, broken, tmp_path):
         assert not verdict.held, verdict.text
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_a_law_fails_on_its_broken_variant(tmp_path):
     ((verdict, _),) = broken_verdicts(EXPERIMENTS["seeds"], SEED, tmp_path)
     assert not verdict.held, verdict.text
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_the_sound_method_keeps_the_same_laws(tmp_path):
     found = EXPERIMENTS["seeds"].run(Lab(settings(), tmp_path))
@@ -232,7 +235,10 @@ def test_quick_runs_have_looser_laws_or_none(tmp_path):
     assert law["held"]
     assert "below 9 of" in law["text"]  # the bound is stated
     strict = toy(laws=(Law(laws.falls, {"column": "x"}, ORDER, None),))
-    assert perform(strict, lab, tmp_path)["laws"] == []
+    record = perform(strict, lab, tmp_path)
+    assert record["laws"] == []
+    assert record["not_asked"] == ["x falls from row to row: 2, 1"]
+    assert "* Not asked at this size: x falls" in page_of(tmp_path, strict)
 
 
 def test_records_are_kept_for_the_same_settings_and_judged_anew(tmp_path):
@@ -302,11 +308,13 @@ def test_the_command_runs_judges_and_writes(tmp_path, monkeypatch, capsys):
 
 
 def test_unknown_experiments_are_refused(capsys):
-    for wrong in (["nothing"], []):
+    for wrong in (["nothing"], [], ["all", "--jitter", "1", "--resume"]):
         with pytest.raises(SystemExit) as end:
             reproduce.main(wrong)
         assert end.value.code == 2
-    assert "known are all, page" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "known are all, page" in said
+    assert "--resume keeps what was made with any jitter" in said
 
 
 def test_every_experiment_is_listed(capsys):

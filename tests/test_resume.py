@@ -23,7 +23,7 @@ from nst_jax.outputs.progress import Quiet
 from nst_jax.run import run
 from nst_jax.signals import Stop
 from nst_jax.solve import loop
-from tests.conftest import SMALL
+from tests.conftest import PROGRAM, SMALL
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 CURRENT, PREVIOUS = "checkpoint/current.npz", "checkpoint/previous.npz"
@@ -514,10 +514,8 @@ MANY = 3000
 
 
 def start(arguments, *more) -> subprocess.Popen:
-    root = Path(__file__).resolve().parent.parent
     return subprocess.Popen(
-        [sys.executable, "-m", "nst_jax", "stylize", "--quiet", *arguments, *more],
-        env={**os.environ, "PYTHONPATH": str(root)},
+        [sys.executable, PROGRAM, "stylize", "--quiet", *arguments, *more]
     )
 
 

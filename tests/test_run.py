@@ -124,6 +124,7 @@ def numpy_terms(picture, pictures, tiny_weights) -> dict[str, float]:
     return terms
 
 
+@pytest.mark.run
 def test_the_last_row_is_the_picture_that_was_written(finished, pictures, tiny_weights):
     last = finished.records[-1]
     expected = numpy_terms(last.picture, pictures, tiny_weights)
@@ -146,6 +147,7 @@ def test_row_0_is_the_start(finished, pictures, tiny_weights):
     )
 
 
+@pytest.mark.run
 def test_the_objective_goes_down(finished):
     total = [float(row["total"]) for row in rows_of(finished.folder)]
     assert total[-1] == min(total) < total[0] / 2

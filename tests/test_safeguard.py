@@ -31,6 +31,7 @@ def lawful(cell: Cell, given, weights) -> Row:
     return row
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_settings_lose_nothing(name, given, tiny_weights):
     row = lawful(HOSTILE[name], given, tiny_weights)
@@ -49,6 +50,7 @@ def test_a_start_that_is_perfect_is_kept(given, tiny_weights):
     assert row.start_loss == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.run
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "cell", hostile_grid.grid(250, seed=1), ids=lambda c: "-".join(map(str, c))

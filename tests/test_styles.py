@@ -76,6 +76,7 @@ def test_the_statistic_of_the_config_is_prepared(pictures, tiny_weights, name):
     assert ready.statistic == make_statistic(name, layers=LAYERS)
 
 
+@pytest.mark.run
 @pytest.mark.parametrize(
     "name",
     [
@@ -117,6 +118,7 @@ def read(pictures):
 # --- several styles ---------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_a_blend_is_between_its_styles(pictures, tiny_weights, blocks):
     """And each style's weight counts: its Gram matrices come nearer."""
     ready = prepare(
@@ -150,6 +152,7 @@ def test_a_blend_is_between_its_styles(pictures, tiny_weights, blocks):
     assert found[0] > 2 * found[1] > 3 * found[2]
 
 
+@pytest.mark.run
 def test_one_style_twice_is_that_style(pictures, tiny_weights):
     one = stylize(pictures, tiny_weights, solver={"iterations": 5})
     two = stylize(
@@ -162,6 +165,7 @@ def test_one_style_twice_is_that_style(pictures, tiny_weights):
     np.testing.assert_allclose(three.picture, one.picture, atol=1e-4)
 
 
+@pytest.mark.run
 def test_a_larger_style_scale_makes_larger_strokes(pictures, tiny_weights, blocks):
     """The result's spectrum moves to longer waves."""
 
@@ -305,6 +309,7 @@ def test_an_input_is_not_overwritten(two, run_cli):
     assert "blocks.png" in ran.err
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_two_styles_in_a_sweep_are_the_runs_by_themselves(
     two, pictures, workdir, run_cli

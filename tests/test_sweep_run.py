@@ -111,6 +111,7 @@ def test_everything_is_there(swept):
     assert result.grid == {"style_layers": ("A", "B"), "alpha": ("0.001", "0.1")}
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_lane_run_alone_gives_the_same(swept, number, tmp_path):
     result, _ = swept
@@ -144,6 +145,7 @@ def test_the_table_says_what_the_records_say(swept):
     assert [row["alpha"] for row in result.table] == [1e-3, 1e-1] * 2
 
 
+@pytest.mark.run
 def test_all_lanes_are_scored_where_none_was_optimised(swept):
     scores = [row["held_out"] for row in swept[0].table]
     assert all(0 < score < 10 for score in scores)
@@ -261,6 +263,7 @@ def again(folder, pictures, tiny_weights, *, axes=AXES, reporter=None, **more):
     return run_sweep(base, parse(axes, base), resume=True, reporter=reporter)
 
 
+@pytest.mark.run
 def test_only_what_is_missing_is_run(swept, copy, pictures, tiny_weights):
     (copy / "lanes" / "0002" / "done.json").unlink()
     kept = [copy / "lanes" / f"{n:04d}" / "result.png" for n in (0, 1, 3)]
@@ -332,6 +335,7 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(
 # --- trouble ----------------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_a_lane_that_diverges_is_marked_and_the_others_are_not_touched(
     pictures, tiny_weights, tmp_path
 ):
@@ -411,6 +415,7 @@ def test_a_huge_grid_says_how_many_and_how_long(pictures, tiny_weights, axes):
 # --- from Python ------------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_arrays_do_and_nothing_is_written(pictures, tiny_weights, workdir):
     content, style = (np.asarray(Image.open(p)) for p in pictures[:2])
     options = {
@@ -463,6 +468,7 @@ def test_the_other_ways_to_combine(pictures, tiny_weights):
 # --- what a sweep shows -----------------------------------------------------------
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_content_falls_and_style_rises_along_alpha():
     """The monotone law: medians of three seeds, from noise.

@@ -42,6 +42,7 @@ def seam_energy(picture: np.ndarray) -> list[float]:
     return found
 
 
+@pytest.mark.run
 def test_the_seam_of_a_tileable_texture_is_no_rougher_than_its_inside(tiny_weights):
     """Of a style of soft blobs: what noise the start leaves has no seam anyhow."""
     rng = np.random.default_rng(0)
@@ -79,6 +80,7 @@ def test_sides_are_rounded_to_what_pooling_divides_and_that_is_said(
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.run
 def test_a_texture_does_not_depend_on_alpha_or_content_layers(texture_cli, workdir):
     results = []
     for alpha in ("1", "1000"):
@@ -109,6 +111,7 @@ def test_the_command_takes_style_and_size(run_cli, pictures, tiny_weights, workd
         assert "--size" in ran.err or "texture must be" in ran.err
 
 
+@pytest.mark.run
 @pytest.mark.slow
 def test_a_sweep_makes_textures(run_cli, pictures, tiny_weights, workdir):
     ran = run_cli(

@@ -32,7 +32,7 @@ class Law(NamedTuple):
         bounds: its arguments.
         broken: name of the variant on which it must fail.
         quick: arguments that replace others in a quick run, which is further from
-            convergence; None: it says nothing of such a run, and is not judged there.
+            convergence; None: 96 pixels cannot show it, and it is not asked there.
     """
 
     check: Callable[..., Verdict]

@@ -174,11 +174,12 @@ def _short(one: Experiment, record: Record) -> str:
 
 
 def _verdicts(record: Record) -> str:
-    lines = (
+    lines = [
         f"* {'Held' if law['held'] else '**Not held**'}: {law['text']} (fails with: "
         f"{law['broken']})"
         for law in record["laws"]
-    )
+    ]
+    lines += [f"* Not asked at this size: {x}" for x in record.get("not_asked", ())]
     return "".join(
         textwrap.fill(line, WIDTH, subsequent_indent="  ") + "\n" for line in lines
     )

@@ -53,14 +53,17 @@ def judged(experiment: Experiment, record: Record) -> Record:
     if "rows" not in record:
         return record
     quick = record["settings"]["quick"]
-    laws = [law for law in experiment.laws if not (quick and law.quick is None)]
-    verdicts = [law.judge(record["rows"], quick=quick) for law in laws]
-    return record | {
-        "laws": [
-            {**verdict._asdict(), "broken": law.broken}
-            for law, verdict in zip(laws, verdicts, strict=True)
-        ]
-    }
+    laws, not_asked = [], []
+    for law in experiment.laws:
+        verdict = law.judge(record["rows"], quick=quick)
+        if quick and law.quick is None:
+            not_asked.append(verdict.text)
+        else:
+            laws.append({**verdict._asdict(), "broken": law.broken})
+    found = {**record, "laws": laws, "not_asked": not_asked}
+    if not not_asked:
+        del found["not_asked"]
+    return found
 
 
 def why_not(experiment: Experiment, lab: Lab) -> str | None:

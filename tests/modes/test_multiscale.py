@@ -240,6 +240,7 @@ def test_time_that_is_over_ends_the_run_at_any_scale(network, scales, start):
     assert last.picture.shape == (32, 40, 3)
 
 
+@pytest.mark.run
 def test_a_scale_that_converges_gives_way_to_the_next(network, scales, start):
     records = list(
         multiscale(scales, start, **network, tolerance=0.999, window=2),

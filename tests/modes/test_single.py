@@ -43,6 +43,7 @@ def run(setting, *, alpha, beta, layer="conv2_2", solver=LBFGS(10), **options): 
     )  # fmt: skip
 
 
+@pytest.mark.run
 def test_content_alone_gives_the_content_back(setting):
     """Mahendran and Vedaldi 2015; Gatys et al. 2016, figure 1, top."""
     records = run(setting, alpha=1.0, beta=0.0, layer="conv1_1", iterations=150)
@@ -55,6 +56,7 @@ def test_content_alone_gives_the_content_back(setting):
     assert error(records[-1].picture) < 0.35 * error(setting[4])
 
 
+@pytest.mark.run
 def test_style_alone_gives_the_statistics_and_forgets_the_layout(setting):
     records = run(setting, alpha=0.0, beta=1.0)
     assert records[-1].terms.style < 0.01 * records[0].terms.style
@@ -62,12 +64,14 @@ def test_style_alone_gives_the_statistics_and_forgets_the_layout(setting):
     assert abs(np.corrcoef(result.ravel(), content.ravel())[0, 1]) < 0.3
 
 
+@pytest.mark.run
 def test_alpha_trades_style_for_content(setting):
     low, high = (run(setting, alpha=a, beta=1.0)[-1].terms for a in (1e-2, 10.0))
     assert high.content < low.content
     assert high.style > low.style
 
 
+@pytest.mark.run
 def test_both_solvers_reach_the_same_place(setting):
     by_lbfgs = run(setting, alpha=0.1, beta=1.0, iterations=150)[-1].terms.total
     by_adam = run(setting, alpha=0.1, beta=1.0, iterations=150, solver=Adam())[-1]

@@ -123,6 +123,7 @@ AXES = {
 }
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("axis", AXES)
 def test_each_lane_is_the_lone_run(pictures, params, axis):
     scales, settings = AXES[axis]
@@ -153,6 +154,7 @@ def check_final(records, expected):
     assert losses(records)[-1] == pytest.approx(losses(expected)[-1], rel=1e-4)
 
 
+@pytest.mark.run
 def test_in_float64_the_final_losses_agree(pictures, params):
     with jax.enable_x64(True):
         lanes = [
@@ -165,6 +167,7 @@ def test_in_float64_the_final_losses_agree(pictures, params):
             check_final(records, alone(one))
 
 
+@pytest.mark.run
 def test_lanes_that_are_rescaled_each_for_its_pictures(pictures, params):
     lanes, expected = [], []
     with jax.enable_x64(True):
@@ -211,6 +214,7 @@ def test_lanes_of_one_content_share_its_responses(pictures, params):
     assert axes.targets[:2] == (0, 0)
 
 
+@pytest.mark.run
 def test_a_lane_that_ends_at_a_coarse_scale_does_not_go_on(pictures, params):
     good = lane(pictures, params, scales=2)
     bad = lane(pictures, params, scales=2, alpha=np.inf)

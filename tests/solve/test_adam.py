@@ -17,6 +17,7 @@ def bowl(picture, problem):
     return total, terms_of(total)
 
 
+@pytest.mark.run
 def test_iterates_are_those_of_kingma_and_ba():
     """Algorithm 1 in NumPy, float64: alpha 0.05, beta1 0.9, beta2 0.999, eps 1e-8."""
     rng = np.random.default_rng(0)
@@ -39,6 +40,7 @@ def test_iterates_are_those_of_kingma_and_ba():
         x = x - 0.05 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
 
 
+@pytest.mark.run
 def test_a_step_without_a_number_is_undone():
     def cliff(picture, problem):
         total = jnp.where(jnp.max(picture) > 0.6, jnp.nan, bowl(picture, problem)[0])
@@ -83,6 +85,7 @@ def test_one_picture_is_its_own_average():
     np.testing.assert_allclose(record.picture, start, atol=1e-6)
 
 
+@pytest.mark.run
 def test_refused_steps_are_not_averaged():
     def cliff(picture, problem):
         total = jnp.where(jnp.max(picture) > 0.6, jnp.nan, bowl(picture, problem)[0])
@@ -97,6 +100,7 @@ def test_refused_steps_are_not_averaged():
     assert records[-1].picture.max() <= 0.6
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("average", [None, 0.9])
 def test_the_box_holds_and_the_rest_gets_where_it_should(average):
     """A bowl whose bottom is partly outside: the nearest point of the box."""

@@ -49,6 +49,7 @@ def run_of(solver, problem, *, iterations):
     return list(optimise(quadratic, problem, solver, start, iterations=iterations))
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("preconditioned", [False, True])
 def test_the_end_is_that_of_another_bounded_solver(problem, float64, preconditioned):
     matrix, centre = problem
@@ -71,6 +72,7 @@ def test_the_end_is_that_of_another_bounded_solver(problem, float64, preconditio
     np.testing.assert_allclose(last.picture.ravel(), known.x, atol=1e-4)
 
 
+@pytest.mark.run
 def test_without_bounds_in_reach_the_steps_are_the_free_ones(problem, float64):
     matrix, _ = problem
     inside = matrix, np.full(len(matrix), 0.5) + 0.01 * np.cos(np.arange(len(matrix)))
@@ -81,6 +83,7 @@ def test_without_bounds_in_reach_the_steps_are_the_free_ones(problem, float64):
     np.testing.assert_allclose(*records, rtol=1e-6)
 
 
+@pytest.mark.run
 def test_every_picture_is_inside(problem):
     solver = LBFGS(10, box=True)
     step = jax.jit(lambda state: solver.step(loss, state))

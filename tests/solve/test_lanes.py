@@ -74,6 +74,7 @@ def losses(records):
     return [record.terms.total for record in records]
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("solver", [LBFGS(4), Adam(0.05)])
 @pytest.mark.parametrize("count", [3, 4])  # one by one, and in pairs
 def test_each_lane_is_the_lone_run(solver, count):
@@ -112,6 +113,7 @@ def test_a_start_without_a_finite_objective_has_diverged():
     assert found[0][-1].outcome.code == "finished"
 
 
+@pytest.mark.run
 def test_each_lane_converges_by_itself():
     problems, starts = make([1.0, 1e-3])
     options = {"iterations": 200, "tolerance": 0.05, "window": 10}
@@ -174,17 +176,20 @@ def test_the_states_buffers_are_taken_over():
 
 
 EIGHT_DEVICES = """
+import os
 import jax
 import numpy as np
 from nst_jax.solve import lanes as module
 from nst_jax.solve.lbfgs import LBFGS
+from scripts.jitter import VARIABLE, jittered
 from tests.solve.test_lanes import AXES, Quartic, losses, make, run
 
 assert len(jax.devices()) == 8
 problems, starts = make([1.0, 30.0, 0.1, 5.0, 2.0])
 options = {"iterations": 8}
-one = run(problems, starts, LBFGS(4), **options)
-eight = run(problems, starts, LBFGS(4), devices=jax.devices(), **options)
+with jittered(os.environ.get(VARIABLE)):
+    one = run(problems, starts, LBFGS(4), **options)
+    eight = run(problems, starts, LBFGS(4), devices=jax.devices(), **options)
 assert [len(records) for records in eight] == [9] * 5
 for a, b in zip(one, eight, strict=True):
     np.testing.assert_allclose(losses(a), losses(b), rtol=1e-4)
@@ -201,6 +206,7 @@ assert not [word for word in exchanges if word in text]
 """
 
 
+@pytest.mark.run
 def test_lanes_spread_over_eight_devices():
     root = Path(__file__).resolve().parents[2]
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"

@@ -55,6 +55,7 @@ def golden_problem(golden):
     return Problem(params, targets, weights)
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("history", [3, 10, 100])
 def test_iterates_are_those_of_torch(history):
     """Goldens: torch.optim.LBFGS(lr=1), golden/make_lbfgs.py, in float64."""
@@ -102,6 +103,7 @@ def run(loss, problem, solver, start, iterations=60):
     return list(optimise(loss, problem, solver, start, iterations=iterations))
 
 
+@pytest.mark.run
 def test_a_quadratic_is_minimised():
     problem = quadratic_problem()
     records = run(quadratic, problem, LBFGS(10), jnp.zeros((4, 5, 3)), 100)
@@ -145,6 +147,7 @@ def gate(picture, problem):
     return total, terms_of(total)
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("loss", [cliff, steep, gate])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_no_run_ends_above_its_start_or_without_a_number(loss, scale):
@@ -160,6 +163,7 @@ def test_no_run_ends_above_its_start_or_without_a_number(loss, scale):
     assert all(np.isfinite(record.terms.total) for record in records)
 
 
+@pytest.mark.run
 def test_a_refused_step_costs_no_stored_pair_and_poisons_none():
     """Outside the bowl everything is NaN; the run must go on as if unhurt."""
     problem, wall = quadratic_problem(), 0.02
@@ -174,6 +178,7 @@ def test_a_refused_step_costs_no_stored_pair_and_poisons_none():
     assert records[-1].terms.total < 1e-4 * records[0].terms.total
 
 
+@pytest.mark.run
 def test_negative_curvature_at_the_start_is_left_quickly():
     """Far from the minimum d/(1 + d) of the squared distance d is concave."""
 
@@ -220,6 +225,7 @@ def test_nothing_to_do_stays_put():
     np.testing.assert_array_equal(records[-1].picture, start)
 
 
+@pytest.mark.run
 def test_lanes_under_vmap_are_lone_runs():
     """A lane in trouble does not touch its neighbours, nor they it."""
 
@@ -248,6 +254,7 @@ def test_lanes_under_vmap_are_lone_runs():
     np.testing.assert_allclose(totals, [float(total) for total, _ in alone], rtol=1e-8)
 
 
+@pytest.mark.run
 def test_steps_are_those_of_jaxopt():
     """Its own update with step size 1, on a problem where every pair is stored."""
     with jax.enable_x64(True):
@@ -351,6 +358,7 @@ def test_histories_are_not_copied(program):
     assert not body
 
 
+@pytest.mark.run
 def test_total_variation_can_be_the_whole_objective():
     def smooth(picture, problem):
         total = total_variation(picture)

@@ -65,6 +65,7 @@ def test_a_run_that_cannot_go_down_ends():
     assert records[-1].terms.total == 1.0
 
 
+@pytest.mark.run
 def test_undone_steps_are_told():
     def narrow(picture, problem):
         total = jnp.sum(jnp.exp(40 * jnp.abs(picture - problem)))
@@ -182,6 +183,7 @@ def run_slow(**options):
     return list(optimise(slow, None, Adam(0.005), START + 1, **options))
 
 
+@pytest.mark.run
 def test_a_run_ends_when_the_loss_hardly_falls():
     # Worked out: the loss is 2 - 0.005 k at iteration k. Within ten iterations it
     # falls by 2.5 per cent of itself at first, by 0.05 / (2.05 - 0.005 k) later, and

@@ -48,6 +48,7 @@ def rosenbrock(picture, problem):
     return total, LossTerms(total, zero, zero, zero, {}, {})
 
 
+@pytest.mark.run
 def test_it_is_the_plain_method_on_other_variables():
     """x = x0 + P z: the losses of both ways, in float64."""
     with jax.enable_x64(True):
@@ -75,6 +76,7 @@ def test_rounded_pairs_are_the_nearest_bfloat16():
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.run
 def test_rounded_pairs_lead_as_far():
     start = 0.3 * jax.random.normal(jax.random.key(0), (6, 6, 3))
 
