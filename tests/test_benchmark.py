@@ -62,6 +62,7 @@ def cells(page: str, title: str) -> list[list[str]]:
     return [[c.strip() for c in line.strip("|").split("|")] for line in lines]
 
 
+@pytest.mark.slow
 def test_quick_solver_part_writes_a_record_and_its_page(tmp_path, capsys):
     benchmark.main(["--quick", "--only", "solver", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*-quick.json")

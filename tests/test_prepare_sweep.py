@@ -184,6 +184,7 @@ with jittered(os.environ.get(VARIABLE)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.run
 def test_on_eight_devices_each_lane_is_the_lone_run(pictures, tiny_weights):
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"

@@ -18,6 +18,7 @@ HOSTILE = {
     "bfloat16": CORNER._replace(precision="bfloat16"),
     "adam": CORNER._replace(solver="adam"),
 }
+QUICK = ("all at once", "from the content", "sums as printed", "adam")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,13 @@ def lawful(cell: Cell, given, weights) -> Row:
 
 
 @pytest.mark.run
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in HOSTILE
+    ],
+)
 def test_hostile_settings_lose_nothing(name, given, tiny_weights):
     row = lawful(HOSTILE[name], given, tiny_weights)
     assert row.kept_loss is not None

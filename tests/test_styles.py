@@ -119,58 +119,69 @@ def read(pictures):
 
 
 @pytest.mark.run
-def test_a_blend_is_between_its_styles(pictures, tiny_weights, blocks):
+def test_a_blend_is_between_its_styles(pictures, blocks):
     """And each style's weight counts: its Gram matrices come nearer."""
+    styles = [pictures.style, blocks]
+
+    def distances(weights):
+        result = stylize(pictures, "vgg19-tiny", styles, style_weights=weights)
+        return [distance(result.picture, pictures, style) for style in styles]
+
+    first, both, second = map(distances, ((1, 0), (1, 1), (0, 1)))
+    # Twenty seeds: ratios 0.33, 0.31, 0.74 to 0.81, 0.03. Were a weight passed over,
+    # two of the three would be one picture.
+    assert both[0] < 0.5 * second[0]
+    assert both[1] < 0.5 * first[1]
+    assert first[0] < 0.95 * both[0]
+    assert second[1] < 0.5 * both[1]
+
+
+def distance(picture, pictures, style) -> float:
+    """Style loss of a picture against one style."""
     ready = prepare(
-        changed(Config(), network={"weights": tiny_weights}, size=48),
+        changed(Config(), network={"weights": "vgg19-tiny"}, size=48),
         picture_of(pictures.content),
-        [picture_of(blocks)],
+        [picture_of(style)],
         None,
     )
-
-    def distance(picture):
-        targets = make_targets(
-            ready.network, ready.params, content=ready.content, styles=ready.styles,
-            content_layers=(), style_layers=LAYERS,
-        )  # fmt: skip
-        weights = ready.scales[-1].weights._replace(
-            content={}, style=dict.fromkeys(LAYERS, 1.0)
-        )
-        problem = Problem(ready.params, targets, weights)
-        return float(Objective(ready.network)(picture, problem)[1].style)
-
-    both = [pictures.style, blocks]
-    network = {"network": {"weights": tiny_weights, "rescale": True}}
-    found = [
-        distance(
-            nst_jax.stylize(
-                pictures.content, both, style_weights=weights, **OPTIONS, **network
-            ).picture
-        )
-        for weights in ((1, 0), (1, 1), (0, 1))
-    ]
-    assert found[0] > 2 * found[1] > 3 * found[2]
+    targets = make_targets(
+        ready.network, ready.params, content=ready.content, styles=ready.styles,
+        content_layers=(), style_layers=LAYERS,
+    )  # fmt: skip
+    layers = dict.fromkeys(LAYERS, 1.0)
+    loss = ready.scales[-1].weights._replace(content={}, style=layers)
+    problem = Problem(ready.params, targets, loss)
+    return float(Objective(ready.network)(picture, problem)[1].style)
 
 
 @pytest.mark.run
 def test_one_style_twice_is_that_style(pictures, tiny_weights):
-    one = stylize(pictures, tiny_weights, solver={"iterations": 5})
-    two = stylize(
-        pictures, tiny_weights, [pictures.style] * 2, style_weights=[1, 3],
-        solver={"iterations": 5},
-    )  # fmt: skip
-    np.testing.assert_allclose(two.picture, one.picture, atol=1e-4)
+    """Seen in the losses of the start and of two steps, before chaos sets in."""
+
+    def losses(style, **more):
+        result = stylize(
+            pictures, tiny_weights, style, solver={"iterations": 3}, **more
+        )
+        return [record.terms.style for record in result.records[:3]]
+
+    one = losses(pictures.style)
+    two = losses([pictures.style] * 2, style_weights=[1, 3])
+    np.testing.assert_allclose(two, one, rtol=1e-4)
     arrays = [np.asarray(Image.open(pictures.style))] * 2
-    three = stylize(pictures, tiny_weights, arrays, solver={"iterations": 5})
-    np.testing.assert_allclose(three.picture, one.picture, atol=1e-4)
+    np.testing.assert_allclose(losses(arrays), one, rtol=1e-4)
+    other = losses([pictures.style, pictures.content], style_weights=[1, 3])
+    assert abs(other[0] / one[0] - 1) > 0.1
 
 
 @pytest.mark.run
-def test_a_larger_style_scale_makes_larger_strokes(pictures, tiny_weights, blocks):
-    """The result's spectrum moves to longer waves."""
+def test_a_larger_style_scale_makes_larger_strokes(pictures, blocks):
+    """The result's spectrum moves to longer waves; by a network that sees blocks."""
 
     def frequency(scale):
-        result = stylize(pictures, tiny_weights, blocks, style_scale=scale, size=96)
+        result = stylize(
+            pictures, "vgg19-tiny", blocks, style_scale=scale, size=96, scales=[96],
+            solver={"iterations": 40, "history": 8},
+        )  # fmt: skip
         gray = result.picture.mean(-1)
         spectrum = np.abs(np.fft.fft2(gray - gray.mean())) ** 2
         axes = (np.fft.fftfreq(side) for side in gray.shape)
@@ -178,8 +189,9 @@ def test_a_larger_style_scale_makes_larger_strokes(pictures, tiny_weights, block
         return (radius * spectrum).sum() / spectrum.sum()
 
     small, plain, large = (frequency(scale) for scale in (0.5, 1.0, 2.0))
-    assert small > plain > large
-    assert small > 1.15 * large
+    # Twenty seeds: 1.42 to 1.45, and 1.69 to 1.74; 1 if the scale were passed over.
+    assert small > 1.2 * plain
+    assert plain > 1.3 * large
 
 
 def test_scales_and_layers_are_each_styles_own(pictures, tiny_weights, blocks):
